@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# guestmem: every target is one script; each script has --help.
+
+MAKEFLAGS += --no-print-directory
+FLAVOUR ?= normal
+export FLAVOUR FLAVOURS TESTS CACHE
+
+help: ## this text
+	@echo 'guestmem: private guest memory as a file descriptor'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+		while IFS='|' read -r t d; do printf '%-22s %s\n' "$$t" "$$d"; done
+	@echo
+	@echo 'FLAVOUR=normal|debug|icount selects a kernel. Times are for 2 cores; cold is once.'
+
+run: ## a guest on MFD_GUEST memory in QEMU, ARGS="..." to its VMM (cold 8 min, then 20 s)
+	@scripts/run -- $(ARGS)
+
+test: ## all tests on both kernels, TESTS=glob FLAVOURS="normal debug" (cold 30 min)
+	@scripts/test
+
+kernel: ## build the test kernel (cold 6 min, debug 10 min, no change 1 s)
+	@scripts/kernel
+
+print-image: ## print the path of the bootable image and nothing else
+	@scripts/kernel --print
+
+boot: ## a shell in the test kernel with this machine's tools, CMD="..." runs one command
+	@scripts/boot -- $(CMD)
+
+check: ## checkpatch, sparse, W=1, kernel-doc, series and ownership (cold 8 min, then 1 min)
+	@scripts/check
+
+bench: ## measurements (come with the huge-page work; fails until then)
+	@scripts/bench
+
+export-series: ## overlay and patches as a mailable series in build/series, BUILD=1 builds each step
+	@scripts/export-series $(if $(BUILD),--build)
+
+clean: ## remove build/; CACHE=1 removes the shared cache too
+	@scripts/clean $(if $(CACHE),--cache)
+
+.PHONY: help run test kernel print-image boot check bench export-series clean
+.DEFAULT_GOAL := help

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory of confidential guests as a file: the in-kernel interface.
+ *
+ * Three parties meet here, and each knows only its neighbour:
+ *
+ *	store (shmem, hugetlb)  <->  core (mm/guestmem)  <->  consumer (KVM, ...)
+ *
+ * A *store* provides the folios of a guest file through struct
+ * guestmem_store_ops.  A *consumer* maps them into a guest through struct
+ * guestmem_consumer_ops and the functions below; it never sees a struct folio,
+ * and derives neither a size nor a reference count from a pfn.
+ *
+ * Ranges are given as a start and a number of pages, or as [start, end) with
+ * an exclusive end, always in units of PAGE_SIZE.  An *index* is a page offset
+ * into the guest file; an *address* is the consumer's own page number, a gfn
+ * for KVM.
+ */
+#ifndef _LINUX_GUESTMEM_H
+#define _LINUX_GUESTMEM_H
+
+#include <linux/fs.h>
+#include <linux/interval_tree.h>
+#include <linux/types.h>
+
+struct guestmem;
+struct guestmem_binding;
+struct guestmem_consumer;
+struct module;
+
+/**
+ * struct guestmem_invalidation - a range of a guest file that goes away
+ * @gm: the guest file
+ * @start: first index
+ * @end: index behind the last one
+ * @consumer: who was told by invalidate_start, and has to be told by
+ *	      invalidate_end; NULL if nobody has bound any of the range
+ *
+ * Lives on the stack of whoever removes pages, from guestmem_invalidate_start()
+ * to guestmem_invalidate_end().  No binding of @gm comes or goes in between.
+ */
+struct guestmem_invalidation {
+	struct guestmem *gm;
+	pgoff_t start;
+	pgoff_t end;
+	struct guestmem_consumer *consumer;
+};
+
+/**
+ * struct guestmem_consumer_ops - what a consumer of guest memory implements
+ *
+ * @owner: module that the ops live in; a file that was ever bound pins it
+ *
+ * @invalidate_start: Unmap the given range from the guest, in every binding
+ *	that overlaps it (guestmem_for_each_binding()), and let no new mapping
+ *	come into being until @invalidate_end.  On return no vCPU can reach the
+ *	pages.  Called once for a range, however many bindings overlap it.  May
+ *	not fail and may not allocate memory that it cannot do without.  May
+ *	sleep.  Called with the bindings locked, and possibly with a folio lock
+ *	held: must not call back into guestmem.
+ *
+ * @invalidate_end: The range has changed; mappings may be made again.  Called
+ *	if and only if @invalidate_start was, from the same context.
+ *
+ * @prepare: Optional.  The pages at @pfn, 1 << @order of them, are about to be
+ *	given to the guest for the first time since they came into the file, at
+ *	consumer address @addr.  They read as zero.  Called with the folio
+ *	locked; may sleep.  Returns 0 or an errno, which guestmem_get_pfn()
+ *	returns in turn.
+ *
+ * @release: Optional.  The pages at @pfn, 1 << @order of them, have been given
+ *	to the guest and now leave the file.  They are mapped nowhere.  The
+ *	consumer object may be gone by then, so none is passed.  May sleep, may
+ *	not fail.
+ */
+struct guestmem_consumer_ops {
+	struct module *owner;
+	void (*invalidate_start)(struct guestmem_consumer *consumer,
+				 const struct guestmem_invalidation *inv);
+	void (*invalidate_end)(struct guestmem_consumer *consumer,
+			       const struct guestmem_invalidation *inv);
+	int (*prepare)(struct guestmem_binding *binding, u64 addr,
+		       unsigned long pfn, unsigned int order);
+	void (*release)(unsigned long pfn, unsigned int order);
+};
+
+/**
+ * struct guestmem_consumer - one guest: the unit that a guest file belongs to
+ * @ops: what it can do
+ * @id: from guestmem_new_consumer_id(); never used again by another guest, so
+ *	that a file which outlives its guest cannot be taken over by a guest
+ *	that happens to be allocated at the same place
+ *
+ * Embedded in the consumer's own object (struct kvm).  Must stay valid while
+ * any binding refers to it.
+ */
+struct guestmem_consumer {
+	const struct guestmem_consumer_ops *ops;
+	u64 id;
+};
+
+/**
+ * struct guestmem_binding - a range of a guest file given to a consumer
+ * @node: the range of indices, in the file's tree of bindings
+ * @gm: the guest file
+ * @file: a reference, so that the memory outlives the file descriptor
+ * @consumer: the guest
+ * @addr: consumer address that the first index appears at
+ * @priv: the consumer's, for example its memslot
+ *
+ * All fields are constant between guestmem_bind() and guestmem_unbind().
+ */
+struct guestmem_binding {
+	struct interval_tree_node node;
+	struct guestmem *gm;
+	struct file *file;
+	struct guestmem_consumer *consumer;
+	u64 addr;
+	void *priv;
+};
+
+/* how guestmem_populate() hands over a page; 0 or an errno */
+typedef int (*guestmem_populate_fn)(struct guestmem_binding *binding, u64 addr,
+				    unsigned long pfn, void __user *src,
+				    unsigned int order, void *arg);
+
+#ifdef CONFIG_GUESTMEM
+
+extern const struct file_operations guestmem_fops;
+extern const struct address_space_operations guestmem_shmem_aops;
+
+int __guestmem_refuse(struct inode *inode);
+int __guestmem_check_owner(struct inode *inode);
+
+/**
+ * guestmem_file - is this a guest file?
+ * @file: any open file
+ */
+static inline bool guestmem_file(const struct file *file)
+{
+	return file->f_op == &guestmem_fops;
+}
+
+/**
+ * guestmem_shmem - is this the page cache of a guest file in the shmem store?
+ * @mapping: any mapping
+ */
+static inline bool guestmem_shmem(const struct address_space *mapping)
+{
+	return mapping->a_ops == &guestmem_shmem_aops;
+}
+
+/**
+ * guestmem_refuse - keep a guest file out of a path that would share it
+ * @file: any open file
+ *
+ * For paths that hand a file to another process or to another part of the
+ * kernel that would use its pages.
+ *
+ * Return: 0 for every other file, -EPERM for a guest file.
+ */
+static inline int guestmem_refuse(struct file *file)
+{
+	return guestmem_file(file) ? __guestmem_refuse(file_inode(file)) : 0;
+}
+
+/**
+ * guestmem_check_owner - may the current task operate on this file?
+ * @file: any open file
+ *
+ * Return: 0 for every other file and for the owner, else -EPERM.
+ */
+static inline int guestmem_check_owner(struct file *file)
+{
+	return guestmem_file(file) ? __guestmem_check_owner(file_inode(file)) : 0;
+}
+
+int guestmem_memfd_flags(unsigned int *flags);
+int guestmem_memfd_init(struct file *file, unsigned int flags);
+int guestmem_add_seals(struct file *file, unsigned int seals);
+
+struct file *guestmem_create(const char *name, loff_t size,
+			     struct guestmem_consumer *consumer);
+u64 guestmem_new_consumer_id(void);
+
+struct guestmem_binding *guestmem_bind(struct file *file,
+				       struct guestmem_consumer *consumer,
+				       u64 offset, unsigned long npages,
+				       u64 addr, void *priv);
+void guestmem_unbind(struct guestmem_binding *binding);
+int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
+		     unsigned long *pfn, unsigned int *order);
+void guestmem_put_pfn(unsigned long pfn);
+unsigned int guestmem_max_order(struct guestmem_binding *binding, u64 addr,
+				unsigned int order);
+long guestmem_populate(struct guestmem_binding *binding, u64 addr,
+		       void __user *src, long npages,
+		       guestmem_populate_fn fn, void *arg);
+
+struct guestmem_binding *
+guestmem_first_binding(const struct guestmem_invalidation *inv);
+struct guestmem_binding *
+guestmem_next_binding(const struct guestmem_invalidation *inv,
+		      struct guestmem_binding *binding);
+
+/**
+ * guestmem_for_each_binding - the bindings that an invalidation overlaps
+ * @inv: the invalidation
+ * @binding: cursor
+ */
+#define guestmem_for_each_binding(inv, binding)				\
+	for (binding = guestmem_first_binding(inv); binding;		\
+	     binding = guestmem_next_binding(inv, binding))
+
+/**
+ * guestmem_binding_first - first consumer address of an invalidation
+ * @binding: a binding that overlaps @inv
+ * @inv: the invalidation
+ */
+static inline u64 guestmem_binding_first(const struct guestmem_binding *binding,
+					 const struct guestmem_invalidation *inv)
+{
+	return binding->addr +
+	       max(binding->node.start, inv->start) - binding->node.start;
+}
+
+/**
+ * guestmem_binding_end - consumer address behind the last of an invalidation
+ * @binding: a binding that overlaps @inv
+ * @inv: the invalidation
+ */
+static inline u64 guestmem_binding_end(const struct guestmem_binding *binding,
+				       const struct guestmem_invalidation *inv)
+{
+	return binding->addr +
+	       min(binding->node.last, inv->end - 1) - binding->node.start + 1;
+}
+
+#else /* !CONFIG_GUESTMEM */
+
+static inline bool guestmem_shmem(const struct address_space *mapping)
+{
+	return false;
+}
+
+static inline int guestmem_refuse(struct file *file)
+{
+	return 0;
+}
+
+static inline int guestmem_check_owner(struct file *file)
+{
+	return 0;
+}
+
+static inline int guestmem_memfd_flags(unsigned int *flags)
+{
+	/* MFD_GUEST, MFD_GUEST_MOVABLE, MFD_GUEST_NOHUGEPAGE */
+	return *flags & 0x0700 ? -EINVAL : 0;
+}
+
+static inline int guestmem_memfd_init(struct file *file, unsigned int flags)
+{
+	return 0;
+}
+
+static inline int guestmem_add_seals(struct file *file, unsigned int seals)
+{
+	/* F_SEAL_GUEST */
+	return seals & 0x0100 ? -EINVAL : 0;
+}
+
+#endif /* CONFIG_GUESTMEM */
+
+#endif /* _LINUX_GUESTMEM_H */

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest files and their consumers: who may map what, and until when.
+ *
+ * A *binding* gives a page range of a guest file to a range of addresses of one
+ * consumer.  Ranges of one file never overlap, so an index appears at most at
+ * one address of one guest.
+ *
+ * The store holds the pages.  A consumer gets a reference with
+ * guestmem_get_pfn() and drops it as soon as its mapping is installed; from
+ * then on the mapping is protected by *invalidation* alone:
+ *
+ *	consumer				whoever removes pages
+ *
+ *	seq = current sequence			invalidate_lock for writing
+ *	guestmem_get_pfn()			invalidate_start: unmap,
+ *	  invalidate_lock shared		  sequence "in progress"
+ *	lock of the page table			remove the folios
+ *	  sequence changed, or in progress?	invalidate_end: sequence + 1
+ *	    yes: drop the pfn and retry		unlock
+ *	    no: map
+ *	unlock, guestmem_put_pfn()
+ *
+ * Either the consumer installs its mapping before invalidate_start takes the
+ * page table lock, and then the mapping is found there; or it does not see the
+ * sequence that it started with.
+ */
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+bool guestmem_marked(struct guestmem *gm, pgoff_t index, xa_mark_t mark)
+{
+	return xa_get_mark(&gm->inode->i_mapping->i_pages, index, mark);
+}
+
+void guestmem_set_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark)
+{
+	XA_STATE(xas, &gm->inode->i_mapping->i_pages, index);
+
+	xas_lock_irq(&xas);
+	if (xas_load(&xas))
+		xas_set_mark(&xas, mark);
+	xas_unlock_irq(&xas);
+}
+
+void guestmem_clear_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark)
+{
+	XA_STATE(xas, &gm->inode->i_mapping->i_pages, index);
+
+	xas_lock_irq(&xas);
+	if (xas_load(&xas))
+		xas_clear_mark(&xas, mark);
+	xas_unlock_irq(&xas);
+}
+
+static struct guestmem_binding *to_binding(struct interval_tree_node *node)
+{
+	return node ? container_of(node, struct guestmem_binding, node) : NULL;
+}
+
+/**
+ * guestmem_first_binding - see guestmem_for_each_binding()
+ * @inv: the invalidation
+ *
+ * Context: Between invalidate_start and invalidate_end.
+ * Return: The first binding that overlaps @inv, or NULL.
+ */
+struct guestmem_binding *
+guestmem_first_binding(const struct guestmem_invalidation *inv)
+{
+	return to_binding(interval_tree_iter_first(&inv->gm->bindings,
+						   inv->start, inv->end - 1));
+}
+EXPORT_SYMBOL_GPL(guestmem_first_binding);
+
+/**
+ * guestmem_next_binding - see guestmem_for_each_binding()
+ * @inv: the invalidation
+ * @binding: the previous one
+ *
+ * Context: Between invalidate_start and invalidate_end.
+ * Return: The next binding that overlaps @inv, or NULL.
+ */
+struct guestmem_binding *
+guestmem_next_binding(const struct guestmem_invalidation *inv,
+		      struct guestmem_binding *binding)
+{
+	return to_binding(interval_tree_iter_next(&binding->node, inv->start,
+						  inv->end - 1));
+}
+EXPORT_SYMBOL_GPL(guestmem_next_binding);
+
+/*
+ * Tell the consumer, once, that [start, end) goes away.  The caller holds
+ * invalidate_lock for writing or bind_lock until guestmem_invalidate_end(), so
+ * that both see the same bindings.
+ */
+void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
+			       struct guestmem_invalidation *inv)
+{
+	struct guestmem_binding *binding;
+
+	lockdep_assert(lockdep_is_held_type(&gm->inode->i_mapping->invalidate_lock, 0) ||
+		       lockdep_is_held(&gm->bind_lock));
+	*inv = (struct guestmem_invalidation) {
+		.gm = gm, .start = start, .end = end,
+	};
+	binding = guestmem_first_binding(inv);
+	if (!binding)
+		return;
+	/* all bindings of a file are of one consumer */
+	inv->consumer = binding->consumer;
+	gm->ops->invalidate_start(inv->consumer, inv);
+}
+
+void guestmem_invalidate_end(struct guestmem_invalidation *inv)
+{
+	if (inv->consumer)
+		inv->gm->ops->invalidate_end(inv->consumer, inv);
+}
+
+/*
+ * Take the folios of [start, end) out of the file.  They are mapped nowhere:
+ * the caller is between invalidate_start and invalidate_end, or there is no
+ * binding.  With invalidate_lock held no folio can be given to a consumer
+ * between the two steps.
+ */
+void guestmem_remove_range(struct guestmem *gm, pgoff_t start, pgoff_t end)
+{
+	struct folio *folio;
+	unsigned long index;
+
+	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
+	if (gm->ops && gm->ops->release) {
+		guestmem_for_each_marked(gm, index, start, end, folio,
+					 GUESTMEM_MARK_GIVEN)
+			gm->ops->release(folio_pfn(folio), folio_order(folio));
+	}
+	gm->store->punch(gm, start, end);
+}
+
+/*
+ * memory_failure() has found a page of @folio to be bad, has marked it, and
+ * calls with the folio locked.  The page stays in the file; guestmem_get_pfn()
+ * says -EHWPOISON from now on, and the guest is unmapped here.
+ *
+ * The folio lock excludes invalidate_lock, which comes before it, and with it
+ * the removal of the folio: @mapping and its state stay.  Bindings cannot come
+ * or go while bind_lock is held.  A binding that comes later finds the page
+ * marked.
+ */
+int guestmem_error_folio(struct address_space *mapping, struct folio *folio)
+{
+	struct guestmem *gm = mapping->host->i_private;
+	struct guestmem_invalidation inv;
+
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
+	down_read(&gm->bind_lock);
+	guestmem_invalidate_start(gm, folio->index, folio_next_index(folio), &inv);
+	guestmem_invalidate_end(&inv);
+	up_read(&gm->bind_lock);
+	return 0;
+}
+
+/* May @consumer bind pages [start, last] of the file? */
+static int guestmem_may_bind(struct guestmem *gm, struct guestmem_consumer *consumer,
+			     pgoff_t start, pgoff_t last)
+{
+	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
+	if (gm->vm_id && gm->vm_id != consumer->id)
+		return gm->born_bound ? -EINVAL : -EBUSY;
+	if (interval_tree_iter_first(&gm->bindings, start, last))
+		return -EEXIST;
+	return 0;
+}
+
+/* The file becomes @consumer's, for life. */
+static int guestmem_claim(struct guestmem *gm, struct guestmem_consumer *consumer)
+{
+	if (gm->vm_id)
+		return 0;
+	if (!try_module_get(consumer->ops->owner))
+		return -ENODEV;
+	gm->ops = consumer->ops;
+	gm->vm_id = consumer->id;
+	return 0;
+}
+
+static void guestmem_insert(struct guestmem *gm, struct guestmem_binding *binding)
+{
+	down_write(&gm->bind_lock);
+	interval_tree_insert(&binding->node, &gm->bindings);
+	WRITE_ONCE(gm->nr_bindings, gm->nr_bindings + 1);
+	up_write(&gm->bind_lock);
+	guestmem_stat_bindings(1);
+}
+
+/**
+ * guestmem_bind - give a range of a guest file to a consumer
+ * @file: any open file
+ * @consumer: the guest
+ * @offset: into the file, in bytes
+ * @npages: length, not 0
+ * @addr: consumer address of the first page
+ * @priv: for the consumer, guestmem_binding.priv
+ *
+ * The binding holds a reference to the file.  Pages may be asked for at once.
+ *
+ * Context: Process context of the file's owner, may sleep.  Takes
+ * invalidate_lock.
+ * Return: The binding, or ERR_PTR: -EINVAL if @file is not a guest file, if
+ * @offset is not a multiple of PAGE_SIZE or the range is not within the file;
+ * -EPERM if the caller is not the owner; -EBUSY if the file belongs to another
+ * guest, -EINVAL if it was made by guestmem_create() for another guest; -EEXIST
+ * if part of the range is bound; -ENOMEM; -ENODEV if the consumer's module is
+ * being unloaded.  Nothing has changed then.
+ */
+struct guestmem_binding *guestmem_bind(struct file *file,
+				       struct guestmem_consumer *consumer,
+				       u64 offset, unsigned long npages,
+				       u64 addr, void *priv)
+{
+	struct inode *inode = file_inode(file);
+	u64 size = (u64)npages << PAGE_SHIFT;
+	struct guestmem_binding *binding;
+	struct guestmem *gm;
+	int ret;
+
+	if (!guestmem_file(file))
+		return ERR_PTR(-EINVAL);
+	gm = guestmem_owned(inode);
+	if (IS_ERR(gm))
+		return ERR_CAST(gm);
+	if (!PAGE_ALIGNED(offset) || !npages || npages > ULONG_MAX >> PAGE_SHIFT ||
+	    offset + size < offset || offset + size > i_size_read(inode))
+		return ERR_PTR(-EINVAL);
+
+	binding = kzalloc(sizeof(*binding), GFP_KERNEL_ACCOUNT);
+	if (!binding)
+		return ERR_PTR(-ENOMEM);
+	binding->gm = gm;
+	binding->consumer = consumer;
+	binding->addr = addr;
+	binding->priv = priv;
+	binding->node.start = offset >> PAGE_SHIFT;
+	binding->node.last = binding->node.start + npages - 1;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	ret = guestmem_may_bind(gm, consumer, binding->node.start, binding->node.last);
+	if (!ret)
+		ret = guestmem_claim(gm, consumer);
+	if (!ret) {
+		binding->file = get_file(file);
+		guestmem_insert(gm, binding);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+
+	if (ret) {
+		kfree(binding);
+		return ERR_PTR(ret);
+	}
+	return binding;
+}
+EXPORT_SYMBOL_GPL(guestmem_bind);
+
+/**
+ * guestmem_unbind - take a range of a guest file back from a consumer
+ * @binding: the binding; freed
+ *
+ * The consumer has no mapping of the range left, and nobody is or will be in a
+ * guestmem function with @binding.  If the file descriptor is closed and this
+ * was the last binding, the memory goes too.
+ *
+ * Context: Process context, may sleep.  Takes invalidate_lock.  Cannot fail.
+ */
+void guestmem_unbind(struct guestmem_binding *binding)
+{
+	struct guestmem *gm = binding->gm;
+	struct address_space *mapping = gm->inode->i_mapping;
+
+	filemap_invalidate_lock(mapping);
+	down_write(&gm->bind_lock);
+	interval_tree_remove(&binding->node, &gm->bindings);
+	WRITE_ONCE(gm->nr_bindings, gm->nr_bindings - 1);
+	up_write(&gm->bind_lock);
+	guestmem_check(gm);
+	filemap_invalidate_unlock(mapping);
+
+	guestmem_stat_bindings(-1);
+	fput(binding->file);
+	kfree(binding);
+}
+EXPORT_SYMBOL_GPL(guestmem_unbind);
+
+static pgoff_t guestmem_index(const struct guestmem_binding *binding, u64 addr)
+{
+	return addr - binding->addr + binding->node.start;
+}
+
+/**
+ * guestmem_max_order - largest block that one mapping may cover
+ * @binding: the binding
+ * @addr: an address in it
+ * @order: that the memory would allow, order of its folio for example
+ *
+ * A block of order o is 1 << o pages that start at a multiple of 1 << o, in the
+ * file as well as in the consumer's addresses.  Any order may come out; a
+ * consumer that has only a few sizes rounds down.
+ *
+ * Context: Any.  The binding must not go away.
+ * Return: The largest order, at most @order, whose block around @addr is inside
+ * of the binding.
+ */
+unsigned int guestmem_max_order(struct guestmem_binding *binding, u64 addr,
+				unsigned int order)
+{
+	pgoff_t index = guestmem_index(binding, addr);
+
+	for (; order; order--) {
+		pgoff_t first = round_down(index, 1UL << order);
+
+		/* the same distance to a block's start on both sides */
+		if ((addr ^ index) & ((1UL << order) - 1))
+			continue;
+		if (first >= binding->node.start &&
+		    first + (1UL << order) - 1 <= binding->node.last)
+			break;
+	}
+	return order;
+}
+EXPORT_SYMBOL_GPL(guestmem_max_order);
+
+/* Give @folio to the consumer for the first time.  The folio is locked. */
+static int guestmem_give_folio(struct guestmem_binding *binding,
+			       struct folio *folio, u64 addr)
+{
+	struct guestmem *gm = binding->gm;
+	pgoff_t offset = guestmem_index(binding, addr) - folio->index;
+	int ret = 0;
+
+	if (guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN))
+		return 0;
+	if (gm->ops->prepare)
+		ret = gm->ops->prepare(binding, addr - offset, folio_pfn(folio),
+				       folio_order(folio));
+	if (!ret)
+		guestmem_set_mark(gm, folio->index, GUESTMEM_MARK_GIVEN);
+	return ret;
+}
+
+/**
+ * guestmem_get_pfn - the memory behind a consumer address
+ * @binding: the binding
+ * @addr: address in it
+ * @pfn: the page, with a reference for guestmem_put_pfn()
+ * @order: the largest block around @addr that may be mapped at once, as from
+ *	   guestmem_max_order(); may be NULL
+ *
+ * Allocates and zeroes what is not there.  The reference is for the time until
+ * the mapping is installed, no longer; see the head of mm/guestmem/bind.c for
+ * what the consumer has to check then.
+ *
+ * Context: Process context, may sleep.  Takes invalidate_lock shared.  The
+ * binding must not go away.
+ * Return: 0; -EINVAL if @addr is not in the binding; -EHWPOISON if the page has
+ * a memory error; -ENOMEM; what the consumer's prepare returned.
+ */
+int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
+		     unsigned long *pfn, unsigned int *order)
+{
+	struct address_space *mapping = binding->gm->inode->i_mapping;
+	pgoff_t index = guestmem_index(binding, addr);
+	struct folio *folio;
+	int ret;
+
+	if (index < binding->node.start || index > binding->node.last)
+		return -EINVAL;
+
+	filemap_invalidate_lock_shared(mapping);
+	ret = binding->gm->store->get_folio(binding->gm, index, &folio);
+	if (ret)
+		goto unlock;
+	if (PageHWPoison(folio_file_page(folio, index)))
+		ret = -EHWPOISON;
+	else
+		ret = guestmem_give_folio(binding, folio, addr);
+	if (!ret) {
+		*pfn = folio_pfn(folio) + index - folio->index;
+		if (order)
+			*order = guestmem_max_order(binding, addr, folio_order(folio));
+	}
+	folio_unlock(folio);
+	if (ret)
+		folio_put(folio);
+unlock:
+	filemap_invalidate_unlock_shared(mapping);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(guestmem_get_pfn);
+
+/**
+ * guestmem_put_pfn - drop the reference from guestmem_get_pfn()
+ * @pfn: the page
+ *
+ * Context: Any.
+ */
+void guestmem_put_pfn(unsigned long pfn)
+{
+	put_page(pfn_to_page(pfn));
+}
+EXPORT_SYMBOL_GPL(guestmem_put_pfn);
+
+/*
+ * Hand one page that the guest has never had to @fn.  Page faults are off: they
+ * would take mmap_lock inside invalidate_lock, and some other task may hold
+ * mmap_lock and wait for us.  The source is pinned, so there is none to take,
+ * but for a page table entry that is being changed right now.
+ */
+static int guestmem_populate_locked(struct guestmem_binding *binding, u64 addr,
+				    void __user *src, guestmem_populate_fn fn,
+				    void *arg)
+{
+	struct guestmem *gm = binding->gm;
+	pgoff_t index = guestmem_index(binding, addr);
+	struct folio *folio;
+	int ret;
+
+	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
+	ret = gm->store->get_folio(gm, index, &folio);
+	if (ret)
+		return ret;
+	if (PageHWPoison(folio_file_page(folio, index))) {
+		ret = -EHWPOISON;
+	} else if (guestmem_marked(gm, index, GUESTMEM_MARK_GIVEN)) {
+		ret = -EEXIST;
+	} else {
+		pagefault_disable();
+		ret = fn(binding, addr, folio_pfn(folio) + index - folio->index,
+			 src, 0, arg);
+		pagefault_enable();
+		if (!ret)
+			guestmem_set_mark(gm, index, GUESTMEM_MARK_GIVEN);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return ret;
+}
+
+/* a source that stays away this often is not going to come back */
+#define GUESTMEM_POPULATE_TRIES	8
+
+static int guestmem_populate_page(struct guestmem_binding *binding, u64 addr,
+				  void __user *src, guestmem_populate_fn fn,
+				  void *arg)
+{
+	struct address_space *mapping = binding->gm->inode->i_mapping;
+	int tries = GUESTMEM_POPULATE_TRIES;
+	struct page *page = NULL;
+	int ret;
+
+	do {
+		/* before invalidate_lock: this takes mmap_lock */
+		if (src) {
+			ret = pin_user_pages_fast((unsigned long)src, 1, 0, &page);
+			if (ret != 1)
+				return ret < 0 ? ret : -EFAULT;
+		}
+		filemap_invalidate_lock(mapping);
+		ret = guestmem_populate_locked(binding, addr, src, fn, arg);
+		filemap_invalidate_unlock(mapping);
+		if (src)
+			unpin_user_page(page);
+	} while (ret == -EFAULT && src && --tries);
+	return ret;
+}
+
+/**
+ * guestmem_populate - fill guest memory before the guest runs
+ * @binding: the binding
+ * @addr: first address, in the binding
+ * @src: source in user space, page aligned, or NULL if @fn needs none
+ * @npages: how many pages; the end of the binding ends it as well
+ * @fn: called for each page, in order, with the page and its source, with
+ *	invalidate_lock and the folio lock held and page faults disabled; it
+ *	returns -EFAULT, before it has changed anything, if the source is not
+ *	there
+ * @arg: for @fn
+ *
+ * For consumers whose pages take their first content through the consumer's own
+ * means, encryption and measuring for example, and are prepared that way.
+ *
+ * Context: Process context, may sleep.  Takes mmap_lock, then invalidate_lock.
+ * Return: Number of pages done if there is any; else -EINTR for a pending
+ * signal, -EEXIST if the guest has had the page already, -EINVAL, -EFAULT,
+ * -EHWPOISON, -ENOMEM, or what @fn returned.
+ */
+long guestmem_populate(struct guestmem_binding *binding, u64 addr,
+		       void __user *src, long npages,
+		       guestmem_populate_fn fn, void *arg)
+{
+	pgoff_t index = guestmem_index(binding, addr);
+	long done = 0;
+	int ret = 0;
+
+	if (npages < 0 || index < binding->node.start || index > binding->node.last)
+		return -EINVAL;
+	npages = min_t(unsigned long, npages, binding->node.last - index + 1);
+	for (; done < npages && !ret; done++) {
+		void __user *from = src ? src + done * PAGE_SIZE : NULL;
+
+		if (signal_pending(current))
+			ret = -EINTR;
+		else
+			ret = guestmem_populate_page(binding, addr + done, from, fn, arg);
+		if (ret)
+			break;
+		cond_resched();
+	}
+	return done ?: ret;
+}
+EXPORT_SYMBOL_GPL(guestmem_populate);

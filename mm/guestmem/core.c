@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How a memfd becomes a guest file, whose it is, and how it ends.
+ *
+ * Becoming one means that the operations of the file, of its inode and of its
+ * page cache are replaced by guestmem's own, in which mmap, read, write and
+ * splice are refusals (file.c).  Nothing in shmem has to know about access
+ * rights then.  This is sound only while nobody is inside one of the old
+ * operations and nobody can get at them again:
+ *
+ *  - memfd_create(MFD_GUEST) replaces them before the file has a descriptor.
+ *  - fcntl(F_ADD_SEALS, F_SEAL_GUEST) demands that the caller's descriptor is
+ *    the only reference to the file, and proves that in two looks with an RCU
+ *    grace period in between, see guestmem_seal().
+ *
+ * The file belongs to the process that made it.  The *owner* is its mm: a
+ * thread has the same, a forked child and a program after exec have another.
+ */
+#include <linux/dcache.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <uapi/linux/memfd.h>
+
+#include "internal.h"
+
+/* woken when a seal is decided, one way or the other */
+static DECLARE_WAIT_QUEUE_HEAD(guestmem_seal_wait);
+
+static atomic64_t guestmem_last_id = ATOMIC64_INIT(0);
+
+/**
+ * guestmem_new_consumer_id - a number that no other guest has or will have
+ *
+ * Context: Any.
+ * Return: The number, never 0.
+ */
+u64 guestmem_new_consumer_id(void)
+{
+	return atomic64_inc_return(&guestmem_last_id);
+}
+EXPORT_SYMBOL_GPL(guestmem_new_consumer_id);
+
+static struct guestmem *guestmem_alloc(struct inode *inode, unsigned int mfd_flags)
+{
+	struct guestmem *gm = kzalloc(sizeof(*gm), GFP_KERNEL_ACCOUNT);
+
+	if (!gm)
+		return NULL;
+	gm->inode = inode;
+	gm->store = &guestmem_shmem_store;
+	if (mfd_flags & MFD_GUEST_MOVABLE)
+		gm->flags |= GUESTMEM_MOVABLE;
+	if (mfd_flags & MFD_GUEST_NOHUGEPAGE)
+		gm->flags |= GUESTMEM_NOHUGEPAGE;
+	init_rwsem(&gm->bind_lock);
+	gm->bindings = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&gm->list);
+	return gm;
+}
+
+/*
+ * The point of no return.  Everything but AS_INACCESSIBLE is set before it, for
+ * guestmem_decided(), which reads it first.
+ */
+static void guestmem_commit(struct guestmem *gm, struct file *file)
+{
+	struct inode *inode = gm->inode;
+
+	mmgrab(current->mm);
+	gm->owner = current->mm;
+	inode->i_mode &= ~0111;
+	inode->i_op = &guestmem_iops;
+	inode->i_fop = &guestmem_fops;
+	inode->i_private = gm;
+	file->f_op = &guestmem_fops;
+	gm->store->attach(gm);
+	guestmem_stat_add(gm);
+	smp_mb__before_atomic();
+	mapping_set_inaccessible(inode->i_mapping);
+}
+
+/* The state is gone from release() on, and not there while a seal is pending. */
+static bool guestmem_decided(struct inode *inode)
+{
+	if (mapping_inaccessible(inode->i_mapping)) {
+		/* pairs with smp_mb__before_atomic() in guestmem_commit() */
+		smp_rmb();
+		return true;
+	}
+	return READ_ONCE(inode->i_fop) != &guestmem_fops;
+}
+
+/*
+ * Wait until it is decided whether @inode is a guest file.  Who came in through
+ * the new operations and then finds that the seal has failed, because of its
+ * own presence perhaps, starts over with the old ones: exactly one side wins.
+ */
+static int guestmem_gate(struct inode *inode)
+{
+	if (likely(mapping_inaccessible(inode->i_mapping))) {
+		smp_rmb();
+		return 0;
+	}
+	wait_event(guestmem_seal_wait, guestmem_decided(inode));
+	return mapping_inaccessible(inode->i_mapping) ? 0 : restart_syscall();
+}
+
+/* Slow path of guestmem_refuse(), and all of a refused file operation. */
+int __guestmem_refuse(struct inode *inode)
+{
+	return guestmem_gate(inode) ?: -EPERM;
+}
+EXPORT_SYMBOL_GPL(__guestmem_refuse);
+
+/**
+ * guestmem_owned - the state of a guest file, for its owner
+ * @inode: inode of an open guest file
+ *
+ * io_uring's workers share the mm of the ring's creator, but work for whoever
+ * can reach the ring, which may be another process.  So they are nobody.
+ *
+ * Context: Process context, may sleep.
+ * Return: The state, ERR_PTR(-EPERM) for another process than the owner, or an
+ * error that restarts the system call.
+ */
+struct guestmem *guestmem_owned(struct inode *inode)
+{
+	struct guestmem *gm;
+	int ret = guestmem_gate(inode);
+
+	if (ret)
+		return ERR_PTR(ret);
+	gm = inode->i_private;
+	if (!gm || current->mm != gm->owner || current->flags & PF_IO_WORKER)
+		return ERR_PTR(-EPERM);
+	return gm;
+}
+
+int __guestmem_check_owner(struct inode *inode)
+{
+	return PTR_ERR_OR_ZERO(guestmem_owned(inode));
+}
+
+/**
+ * guestmem_memfd_flags - check guestmem's flags of memfd_create()
+ * @flags: the flags, MFD_NOEXEC_SEAL is added where it is implied
+ *
+ * Return: 0, -EINVAL for a combination without meaning, -EOPNOTSUPP for a
+ * store that is not there.
+ */
+int guestmem_memfd_flags(unsigned int *flags)
+{
+	if (!(*flags & MFD_GUEST))
+		return *flags & (MFD_GUEST_MOVABLE | MFD_GUEST_NOHUGEPAGE) ? -EINVAL : 0;
+	if (*flags & MFD_EXEC)
+		return -EINVAL;
+	if (*flags & MFD_HUGETLB)
+		return -EOPNOTSUPP;
+	*flags |= MFD_NOEXEC_SEAL;
+	return 0;
+}
+
+/**
+ * guestmem_memfd_init - make a new memfd a guest file, if so asked
+ * @file: the file, without a descriptor yet
+ * @flags: of memfd_create(), checked
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int guestmem_memfd_init(struct file *file, unsigned int flags)
+{
+	struct guestmem *gm;
+
+	if (!(flags & MFD_GUEST))
+		return 0;
+	gm = guestmem_alloc(file_inode(file), flags);
+	if (!gm)
+		return -ENOMEM;
+	guestmem_commit(gm, file);
+	return 0;
+}
+
+/*
+ * Is the caller's descriptor the only reference to the file, and has the file
+ * never been used?
+ *
+ * fcntl() has its own reference if the descriptor table is shared, and borrows
+ * that of the table if not.  The table cannot become shared behind our back,
+ * only we could do that.  If it stops being shared, the answer is no by
+ * mistake, which is allowed.
+ *
+ * The order counts: who drops the reference to the file after it had mapped it,
+ * filled it, or got hold of its dentry, is seen by the later checks.
+ */
+static bool guestmem_pristine(struct file *file)
+{
+	struct address_space *mapping = file->f_mapping;
+	long fdget_refs = atomic_read(&current->files->count) > 1;
+
+	if (file_count(file) != 1 + fdget_refs)
+		return false;
+	smp_rmb();
+	return d_count(file->f_path.dentry) == 1 &&
+	       !i_size_read(file_inode(file)) &&
+	       !mapping->nrpages && !mapping_mapped(mapping);
+}
+
+/*
+ * Seal a file that has been in the open.
+ *
+ * The first look finds most of those who are in the way.  Then the operations
+ * are swapped, and after a grace period comes the second look.  Whoever looked
+ * up the file in a descriptor table did so under RCU: either before the grace
+ * period ended, and then the reference, or what it left behind, is seen by the
+ * second look; or after it began, and then it uses the new operations and waits
+ * in guestmem_gate().
+ */
+static int guestmem_seal(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	const struct file_operations *f_op = file->f_op;
+	const struct file_operations *i_fop = inode->i_fop;
+	struct guestmem *gm;
+	int ret = 0;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	if (!shmem_mapping(inode->i_mapping))
+		return -EOPNOTSUPP;
+	if (!guestmem_pristine(file))
+		return -EBUSY;
+	gm = guestmem_alloc(inode, 0);
+	if (!gm)
+		return -ENOMEM;
+
+	WRITE_ONCE(inode->i_fop, &guestmem_fops);
+	WRITE_ONCE(file->f_op, &guestmem_fops);
+	synchronize_rcu();
+	if (guestmem_pristine(file)) {
+		guestmem_commit(gm, file);
+	} else {
+		WRITE_ONCE(file->f_op, f_op);
+		WRITE_ONCE(inode->i_fop, i_fop);
+		kfree(gm);
+		ret = -EBUSY;
+	}
+	wake_up_all(&guestmem_seal_wait);
+	return ret;
+}
+
+/**
+ * guestmem_add_seals - guestmem's part of fcntl(F_ADD_SEALS)
+ * @file: a memfd whose seals are not sealed
+ * @seals: to be added
+ *
+ * Context: inode->i_rwsem held for writing.
+ * Return: 0; -EPERM if not the owner; -EBUSY if the file is in use or is not
+ * empty; -EOPNOTSUPP if there is no store for it; -EINVAL for write seals,
+ * which contradict a guest's use of the file; -ENOMEM.
+ */
+int guestmem_add_seals(struct file *file, unsigned int seals)
+{
+	lockdep_assert_held_write(&file_inode(file)->i_rwsem);
+	if (!guestmem_file(file) && !(seals & F_SEAL_GUEST))
+		return 0;
+	if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EINVAL;
+	if (guestmem_file(file))
+		return guestmem_check_owner(file);
+
+	return guestmem_seal(file);
+}
+
+/**
+ * guestmem_create - a guest file without a descriptor, for one guest
+ * @name: shown in /proc/PID/fd
+ * @size: in bytes, a multiple of PAGE_SIZE
+ * @consumer: the guest that the file belongs to from the start
+ *
+ * Context: Process context; the calling process becomes the owner.
+ * Return: The file, opened for reading and writing, or an ERR_PTR.
+ */
+struct file *guestmem_create(const char *name, loff_t size,
+			     struct guestmem_consumer *consumer)
+{
+	struct guestmem *gm;
+	struct file *file;
+
+	if (!try_module_get(consumer->ops->owner))
+		return ERR_PTR(-ENODEV);
+	file = shmem_file_setup(name, size, VM_NORESERVE);
+	if (IS_ERR(file))
+		goto put_module;
+	gm = guestmem_alloc(file_inode(file), 0);
+	if (!gm)
+		goto put_file;
+	gm->ops = consumer->ops;
+	gm->vm_id = consumer->id;
+	gm->born_bound = true;
+	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	file->f_flags |= O_LARGEFILE;
+	guestmem_commit(gm, file);
+	return file;
+
+put_file:
+	fput(file);
+	file = ERR_PTR(-ENOMEM);
+put_module:
+	module_put(consumer->ops->owner);
+	return file;
+}
+EXPORT_SYMBOL_GPL(guestmem_create);
+
+/*
+ * The last reference to the file is gone, and with it all bindings, which hold
+ * one each.  The memory goes here and not with the inode, which somebody may
+ * still hold through an O_PATH descriptor.
+ */
+void guestmem_release_file(struct guestmem *gm)
+{
+	struct inode *inode = gm->inode;
+
+	VM_WARN_ON_ONCE(gm->nr_bindings);
+	filemap_invalidate_lock(inode->i_mapping);
+	guestmem_remove_range(gm, 0, ULONG_MAX);
+	filemap_invalidate_unlock(inode->i_mapping);
+
+	inode_lock(inode);
+	inode->i_private = NULL;
+	inode_unlock(inode);
+
+	guestmem_stat_del(gm);
+	if (gm->ops)
+		module_put(gm->ops->owner);
+	mmdrop(gm->owner);
+	kfree(gm);
+}

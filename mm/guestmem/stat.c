@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What guest files hold: fdinfo, GUESTMEM_GET_INFO, and totals in debugfs.
+ *
+ * Folios are counted when somebody asks, by a walk over the page cache under
+ * RCU, one step for each folio.  It sees a file that changes meanwhile as a
+ * mixture of before and after.  Totals are debugfs's "guestmem/stats".
+ */
+#include <linux/debugfs.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/rcupdate_wait.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/guestmem.h>
+
+#include "internal.h"
+
+#define GUESTMEM_ORDER_2M	(21 - PAGE_SHIFT)
+#define GUESTMEM_ORDER_1G	(30 - PAGE_SHIFT)
+
+/* all guest files, and the lock of the list */
+static LIST_HEAD(guestmem_files);
+static DEFINE_MUTEX(guestmem_files_lock);
+static atomic_long_t guestmem_bindings;
+
+/* folios by size, and pages by node if @node_pages is there */
+struct guestmem_usage {
+	u64 nr_4k;
+	u64 nr_2m;
+	u64 nr_1g;
+	unsigned long *node_pages;
+};
+
+static void guestmem_count_folio(struct guestmem_usage *usage, struct folio *folio)
+{
+	if (folio_order(folio) >= GUESTMEM_ORDER_1G)
+		usage->nr_1g++;
+	else if (folio_order(folio) >= GUESTMEM_ORDER_2M)
+		usage->nr_2m++;
+	else
+		usage->nr_4k += folio_nr_pages(folio);
+	if (usage->node_pages)
+		usage->node_pages[folio_nid(folio)] += folio_nr_pages(folio);
+}
+
+static void guestmem_count(struct guestmem *gm, struct guestmem_usage *usage)
+{
+	XA_STATE(xas, &gm->inode->i_mapping->i_pages, 0);
+	struct folio *folio;
+
+	rcu_read_lock();
+	xas_for_each(&xas, folio, ULONG_MAX) {
+		if (xas_retry(&xas, folio))
+			continue;
+		guestmem_count_folio(usage, folio);
+		if (need_resched()) {
+			xas_pause(&xas);
+			cond_resched_rcu();
+		}
+	}
+	rcu_read_unlock();
+}
+
+void guestmem_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct guestmem *gm = file_inode(file)->i_private;
+	struct guestmem_usage usage = {};
+	int node;
+
+	/* not there while a seal is pending */
+	if (!gm)
+		return;
+	/* without memory for them, the lines of the nodes are left out */
+	usage.node_pages = kcalloc(nr_node_ids, sizeof(*usage.node_pages), GFP_KERNEL);
+	guestmem_count(gm, &usage);
+
+	seq_printf(m, "guest_store:\t%s\n", gm->store->name);
+	seq_printf(m, "guest_size:\t%lld\n", i_size_read(gm->inode));
+	seq_printf(m, "guest_movable:\t%d\n", !!(gm->flags & GUESTMEM_MOVABLE));
+	seq_printf(m, "guest_bound:\t%d\n", !!READ_ONCE(gm->nr_bindings));
+	seq_printf(m, "guest_4k:\t%llu\n", usage.nr_4k);
+	seq_printf(m, "guest_2m:\t%llu\n", usage.nr_2m);
+	seq_printf(m, "guest_1g:\t%llu\n", usage.nr_1g);
+	if (usage.node_pages)
+		for_each_node_state(node, N_MEMORY)
+			seq_printf(m, "guest_node%d:\t%lu\n", node,
+				   usage.node_pages[node] << (PAGE_SHIFT - 10));
+	kfree(usage.node_pages);
+}
+
+/* GUESTMEM_GET_INFO; the rules of the size are in the head of the uapi header */
+long guestmem_get_info(struct guestmem *gm, void __user *arg)
+{
+	struct guestmem_info info = {};
+	struct guestmem_usage usage = {};
+	u32 size;
+	int ret;
+
+	BUILD_BUG_ON(sizeof(info) != 56);
+	if (get_user(size, (u32 __user *)arg))
+		return -EFAULT;
+	if (size < sizeof(info))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(&info, sizeof(info), arg, size);
+	if (ret)
+		return ret;
+	if (info.flags & ~(GUESTMEM_INFO_MOVABLE | GUESTMEM_INFO_NOHUGEPAGE))
+		return -EINVAL;
+
+	guestmem_count(gm, &usage);
+	info = (struct guestmem_info) {
+		.size = size,
+		.file_size = i_size_read(gm->inode),
+		.granule = guestmem_granule(gm),
+		.pages_4k = usage.nr_4k,
+		.pages_2m = usage.nr_2m,
+		.pages_1g = usage.nr_1g,
+		.bound = READ_ONCE(gm->nr_bindings),
+	};
+	if (gm->flags & GUESTMEM_MOVABLE)
+		info.flags |= GUESTMEM_INFO_MOVABLE;
+	if (gm->flags & GUESTMEM_NOHUGEPAGE)
+		info.flags |= GUESTMEM_INFO_NOHUGEPAGE;
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+void guestmem_stat_add(struct guestmem *gm)
+{
+	mutex_lock(&guestmem_files_lock);
+	list_add_tail(&gm->list, &guestmem_files);
+	mutex_unlock(&guestmem_files_lock);
+}
+
+void guestmem_stat_del(struct guestmem *gm)
+{
+	mutex_lock(&guestmem_files_lock);
+	list_del(&gm->list);
+	mutex_unlock(&guestmem_files_lock);
+}
+
+void guestmem_stat_bindings(long delta)
+{
+	atomic_long_add(delta, &guestmem_bindings);
+}
+
+static int stats_show(struct seq_file *m, void *unused)
+{
+	struct guestmem_usage usage = {};
+	unsigned long files = 0;
+	struct guestmem *gm;
+
+	mutex_lock(&guestmem_files_lock);
+	list_for_each_entry(gm, &guestmem_files, list) {
+		guestmem_count(gm, &usage);
+		files++;
+	}
+	mutex_unlock(&guestmem_files_lock);
+
+	seq_printf(m, "files %lu\n", files);
+	seq_printf(m, "folios %llu\n", usage.nr_4k + usage.nr_2m + usage.nr_1g);
+	seq_printf(m, "bindings %ld\n", atomic_long_read(&guestmem_bindings));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+static int __init guestmem_stat_init(void)
+{
+	struct dentry *dir = debugfs_create_dir("guestmem", NULL);
+
+	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	return 0;
+}
+late_initcall(guestmem_stat_init);

@@ -1,0 +1,734 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of guest memory, with a consumer that is no virtual machine.
+ *
+ * The mock consumer has a page table of one pfn per address, a lock and a
+ * sequence count, and writes down every call.  It is stricter than KVM: it
+ * notices a start without an end, a range that is told twice, and a page that
+ * has left the file while it is mapped.
+ */
+#include <kunit/test.h>
+#include <linux/fs.h>
+#include <linux/falloc.h>
+#include <linux/file.h>
+#include <linux/highmem.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/shmem_fs.h>
+#include <linux/spinlock.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/memfd.h>
+
+#include "../internal.h"
+
+#define MOCK_PAGES	64
+/* far from file indices, so that the two are not mistaken for each other */
+#define MOCK_BASE	0x100000ULL
+
+/**
+ * struct mock - a guest that keeps books
+ * @consumer: as guestmem sees it
+ * @test: the test that uses it
+ * @lock: of the page table, the sequence and the log
+ * @pte: pfn mapped at MOCK_BASE + i, 0 if none
+ * @in_progress: invalidations between start and end
+ * @seq: of the ended ones
+ * @starts: number of invalidate_start
+ * @bindings: number of bindings that the last start has overlapped
+ * @first: lowest address of the last start
+ * @end: address behind the highest of the last start
+ * @present: folios in the file's range at the last start, and @present_end at
+ *	     the last end
+ * @prepared: number of pages prepared
+ * @fail_prepare: errno for prepare
+ */
+struct mock {
+	struct guestmem_consumer consumer;
+	struct kunit *test;
+	spinlock_t lock;
+	unsigned long pte[MOCK_PAGES];
+	int in_progress;
+	unsigned long seq;
+	int starts;
+	int bindings;
+	u64 first;
+	u64 end;
+	long present;
+	long present_end;
+	int prepared;
+	int fail_prepare;
+};
+
+/* release() has no consumer to count in */
+static atomic_t mock_released;
+
+static struct mock *to_mock(struct guestmem_consumer *consumer)
+{
+	return container_of(consumer, struct mock, consumer);
+}
+
+static long mock_count(const struct guestmem_invalidation *inv)
+{
+	unsigned long index;
+	long nr = 0;
+	void *entry;
+
+	xa_for_each_range(&inv->gm->inode->i_mapping->i_pages, index, entry,
+			  inv->start, inv->end - 1)
+		nr++;
+	return nr;
+}
+
+static void mock_unmap(struct mock *mock, u64 first, u64 end)
+{
+	u64 addr;
+
+	for (addr = first; addr < end; addr++)
+		if (addr - MOCK_BASE < MOCK_PAGES)
+			mock->pte[addr - MOCK_BASE] = 0;
+}
+
+static void mock_invalidate_start(struct guestmem_consumer *consumer,
+				  const struct guestmem_invalidation *inv)
+{
+	struct mock *mock = to_mock(consumer);
+	struct guestmem_binding *binding;
+
+	spin_lock(&mock->lock);
+	mock->in_progress++;
+	mock->starts++;
+	mock->bindings = 0;
+	mock->first = U64_MAX;
+	mock->end = 0;
+	guestmem_for_each_binding(inv, binding) {
+		u64 first = guestmem_binding_first(binding, inv);
+		u64 end = guestmem_binding_end(binding, inv);
+
+		mock->bindings++;
+		mock->first = min(mock->first, first);
+		mock->end = max(mock->end, end);
+		mock_unmap(mock, first, end);
+	}
+	spin_unlock(&mock->lock);
+	mock->present = mock_count(inv);
+}
+
+static void mock_invalidate_end(struct guestmem_consumer *consumer,
+				const struct guestmem_invalidation *inv)
+{
+	struct mock *mock = to_mock(consumer);
+	struct guestmem_binding *binding;
+	u64 addr;
+
+	mock->present_end = mock_count(inv);
+	spin_lock(&mock->lock);
+	KUNIT_EXPECT_GT(mock->test, mock->in_progress, 0);
+	/* nobody has mapped anything in between */
+	guestmem_for_each_binding(inv, binding)
+		for (addr = guestmem_binding_first(binding, inv);
+		     addr < guestmem_binding_end(binding, inv); addr++)
+			if (addr - MOCK_BASE < MOCK_PAGES)
+				KUNIT_EXPECT_EQ(mock->test, 0,
+						mock->pte[addr - MOCK_BASE]);
+	mock->in_progress--;
+	mock->seq++;
+	spin_unlock(&mock->lock);
+}
+
+static int mock_prepare(struct guestmem_binding *binding, u64 addr,
+			unsigned long pfn, unsigned int order)
+{
+	struct mock *mock = to_mock(binding->consumer);
+
+	if (mock->fail_prepare)
+		return mock->fail_prepare;
+	mock->prepared += 1 << order;
+	return 0;
+}
+
+static void mock_release(unsigned long pfn, unsigned int order)
+{
+	atomic_add(1 << order, &mock_released);
+}
+
+static const struct guestmem_consumer_ops mock_ops = {
+	.owner			= THIS_MODULE,
+	.invalidate_start	= mock_invalidate_start,
+	.invalidate_end		= mock_invalidate_end,
+	.prepare		= mock_prepare,
+	.release		= mock_release,
+};
+
+static struct mock *mock_new(struct kunit *test)
+{
+	struct mock *mock = kunit_kzalloc(test, sizeof(*mock), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mock);
+	mock->test = test;
+	spin_lock_init(&mock->lock);
+	mock->consumer.ops = &mock_ops;
+	mock->consumer.id = guestmem_new_consumer_id();
+	return mock;
+}
+
+/* One fault, as the head of bind.c describes it.  0, -EAGAIN or an errno. */
+static int mock_fault(struct mock *mock, struct guestmem_binding *binding, u64 addr)
+{
+	unsigned long pfn, seq;
+	int ret;
+
+	spin_lock(&mock->lock);
+	seq = mock->seq;
+	spin_unlock(&mock->lock);
+
+	ret = guestmem_get_pfn(binding, addr, &pfn, NULL);
+	if (ret)
+		return ret;
+
+	spin_lock(&mock->lock);
+	if (mock->in_progress || mock->seq != seq)
+		ret = -EAGAIN;
+	else
+		mock->pte[addr - MOCK_BASE] = pfn;
+	spin_unlock(&mock->lock);
+	guestmem_put_pfn(pfn);
+	return ret;
+}
+
+static struct guestmem *to_gm(struct file *file)
+{
+	return file_inode(file)->i_private;
+}
+
+static struct file *new_file(struct kunit *test, unsigned long npages)
+{
+	struct file *file = shmem_file_setup("guestmem-kunit",
+					     npages << PAGE_SHIFT, VM_NORESERVE);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0, guestmem_memfd_init(file, MFD_GUEST));
+	return file;
+}
+
+/* The last reference of a kernel thread is dropped by a worker. */
+static void put_file(struct file *file)
+{
+	fput(file);
+	flush_delayed_fput();
+}
+
+static struct guestmem_binding *bind(struct kunit *test, struct mock *mock,
+				     struct file *file, pgoff_t index,
+				     unsigned long npages, u64 addr)
+{
+	struct guestmem_binding *binding;
+
+	binding = guestmem_bind(file, &mock->consumer, (u64)index << PAGE_SHIFT,
+				npages, addr, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, binding);
+	return binding;
+}
+
+static int try_bind(struct mock *mock, struct file *file, u64 offset,
+		    unsigned long npages)
+{
+	struct guestmem_binding *binding;
+
+	binding = guestmem_bind(file, &mock->consumer, offset, npages, MOCK_BASE, NULL);
+	if (IS_ERR(binding))
+		return PTR_ERR(binding);
+	guestmem_unbind(binding);
+	return 0;
+}
+
+static int punch(struct file *file, pgoff_t index, unsigned long npages)
+{
+	return vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     index << PAGE_SHIFT, npages << PAGE_SHIFT);
+}
+
+/* An mm for the test's thread: to own files, and to populate from. */
+static int guestmem_test_init(struct kunit *test)
+{
+	unsigned long addr = kunit_vm_mmap(test, NULL, 0, 4 * PAGE_SIZE,
+					   PROT_READ | PROT_WRITE,
+					   MAP_ANONYMOUS | MAP_PRIVATE, 0);
+
+	if (!addr)
+		return -ENOMEM;
+	test->priv = (void *)addr;
+	atomic_set(&mock_released, 0);
+	return 0;
+}
+
+/* R2, C15: what must not be bound, and that nothing is left of the attempt */
+static void bind_rules(struct kunit *test)
+{
+	struct mock *mock = mock_new(test), *other = mock_new(test);
+	struct file *file = new_file(test, 16);
+	struct guestmem_binding *binding;
+	struct file *plain;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 1, 4));
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 0, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 0, 17));
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 16 * PAGE_SIZE, 1));
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, -PAGE_SIZE, 1));
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, -PAGE_SIZE, 2));
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 0, ULONG_MAX));
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 1ULL << 63, 1));
+	/* a failed attempt does not make the file anybody's */
+	KUNIT_EXPECT_EQ(test, 0, to_gm(file)->vm_id);
+
+	binding = bind(test, mock, file, 4, 4, MOCK_BASE);
+	KUNIT_EXPECT_EQ(test, -EEXIST, try_bind(mock, file, 0, 5));
+	KUNIT_EXPECT_EQ(test, -EEXIST, try_bind(mock, file, 7 * PAGE_SIZE, 1));
+	KUNIT_EXPECT_EQ(test, -EBUSY, try_bind(other, file, 8 * PAGE_SIZE, 1));
+	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 0, 4));
+	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 8 * PAGE_SIZE, 8));
+	KUNIT_EXPECT_EQ(test, 1, to_gm(file)->nr_bindings);
+	guestmem_unbind(binding);
+	KUNIT_EXPECT_EQ(test, 0, to_gm(file)->nr_bindings);
+	/* for life */
+	KUNIT_EXPECT_EQ(test, -EBUSY, try_bind(other, file, 0, 1));
+	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 0, 16));
+
+	plain = shmem_file_setup("plain", PAGE_SIZE, VM_NORESERVE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, plain);
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, plain, 0, 1));
+	put_file(plain);
+	put_file(file);
+}
+
+/* a file that was made for one guest is no other's */
+static void bind_born_bound(struct kunit *test)
+{
+	struct mock *mock = mock_new(test), *other = mock_new(test);
+	struct file *file = guestmem_create("born", PAGE_SIZE, &mock->consumer);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(other, file, 0, 1));
+	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 0, 1));
+	put_file(file);
+}
+
+/* design, invariants 3 and 6: zeroed once, prepared once, no reference kept */
+static void get_pfn(struct kunit *test)
+{
+	struct mock *mock = mock_new(test);
+	struct file *file = new_file(test, 8);
+	struct guestmem_binding *binding = bind(test, mock, file, 2, 4, MOCK_BASE);
+	unsigned long pfn, again;
+	unsigned int order = 99;
+	void *kaddr;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, guestmem_get_pfn(binding, MOCK_BASE - 1, &pfn, NULL));
+	KUNIT_EXPECT_EQ(test, -EINVAL, guestmem_get_pfn(binding, MOCK_BASE + 4, &pfn, NULL));
+
+	mock->fail_prepare = -EIO;
+	KUNIT_EXPECT_EQ(test, -EIO, guestmem_get_pfn(binding, MOCK_BASE, &pfn, NULL));
+	KUNIT_EXPECT_EQ(test, 0, mock->prepared);
+	mock->fail_prepare = 0;
+
+	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(binding, MOCK_BASE, &pfn, &order));
+	KUNIT_EXPECT_EQ(test, 0, order);
+	KUNIT_EXPECT_EQ(test, 1, mock->prepared);
+	KUNIT_EXPECT_EQ(test, 2, page_folio(pfn_to_page(pfn))->index);
+	kaddr = kmap_local_pfn(pfn);
+	KUNIT_EXPECT_NULL(test, memchr_inv(kaddr, 0, PAGE_SIZE));
+	memset(kaddr, 0x5a, PAGE_SIZE);
+	kunmap_local(kaddr);
+
+	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(binding, MOCK_BASE, &again, NULL));
+	KUNIT_EXPECT_EQ(test, pfn, again);
+	KUNIT_EXPECT_EQ(test, 1, mock->prepared);
+	kaddr = kmap_local_pfn(pfn);
+	KUNIT_EXPECT_NULL(test, memchr_inv(kaddr, 0x5a, PAGE_SIZE));
+	kunmap_local(kaddr);
+	guestmem_put_pfn(again);
+	guestmem_put_pfn(pfn);
+
+	/* given pages are released when they go, others are not */
+	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 8 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 0, 8));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&mock_released));
+	KUNIT_EXPECT_EQ(test, 0, file_inode(file)->i_mapping->nrpages);
+	/* and a new page is a new page: prepared again, and zero again */
+	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(binding, MOCK_BASE, &pfn, NULL));
+	KUNIT_EXPECT_EQ(test, 2, mock->prepared);
+	kaddr = kmap_local_pfn(pfn);
+	KUNIT_EXPECT_NULL(test, memchr_inv(kaddr, 0, PAGE_SIZE));
+	kunmap_local(kaddr);
+	guestmem_put_pfn(pfn);
+
+	guestmem_unbind(binding);
+	put_file(file);
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&mock_released));
+}
+
+struct order_case {
+	pgoff_t index;		/* file index of the binding */
+	unsigned long npages;
+	u64 base;		/* address of the binding */
+	u64 at;			/* offset of the address asked for */
+	unsigned int have;	/* order of the folio */
+	unsigned int want;
+};
+
+static const struct order_case order_cases[] = {
+	/* everything aligned: as the folio is */
+	{ 0, 512, 0, 0, 9, 9 },
+	{ 0, 512, 0, 511, 9, 9 },
+	{ 0, 262144, 0, 262143, 18, 18 },
+	{ 512, 512, 1024, 17, 9, 9 },
+	/* the folio sticks out at the start, and at the end */
+	{ 1, 511, 1, 1, 9, 1 },
+	{ 1, 511, 1, 255, 9, 8 },
+	{ 1, 511, 1, 0, 9, 0 },
+	{ 0, 511, 0, 510, 9, 0 },
+	{ 0, 511, 0, 255, 9, 8 },
+	{ 0, 511, 0, 256, 9, 7 },
+	/* the guest's alignment differs from the file's */
+	{ 0, 1024, 1, 600, 9, 0 },
+	{ 0, 1024, 256, 600, 9, 8 },
+	{ 512, 1024, 0, 600, 9, 9 },
+	/* a 1G folio behind a binding that is aligned to 2M */
+	{ 512, 262144, 512, 0, 18, 9 },
+	{ 0, 524288, 512, 300000, 18, 9 },
+	/* orders between and above */
+	{ 0, 64, 0, 33, 9, 6 },
+	{ 0, 262144, 0, 70000, 18, 18 },
+	{ 0, 131072, 0, 70000, 18, 17 },
+	{ 0, 512, 0, 0, 4, 4 },
+};
+
+/* R5, R6: the largest block inside of the binding and aligned on both sides */
+static void max_order(struct kunit *test)
+{
+	struct guestmem_binding binding = {};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(order_cases); i++) {
+		const struct order_case *c = &order_cases[i];
+
+		binding.node.start = c->index;
+		binding.node.last = c->index + c->npages - 1;
+		binding.addr = c->base;
+		KUNIT_EXPECT_EQ_MSG(test, c->want,
+				    guestmem_max_order(&binding, c->base + c->at, c->have),
+				    "case %zu", i);
+	}
+}
+
+/* C2, C3, C4: one pair for all bindings, around the removal, clamped */
+static void invalidate_bracket(struct kunit *test)
+{
+	struct mock *mock = mock_new(test);
+	struct file *file = new_file(test, 32);
+	struct guestmem_binding *low = bind(test, mock, file, 4, 4, MOCK_BASE);
+	struct guestmem_binding *high = bind(test, mock, file, 12, 8, MOCK_BASE + 20);
+
+	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 32 * PAGE_SIZE));
+
+	/* beside and between the bindings: nobody is told */
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 0, 4));
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 8, 4));
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 20, 12));
+	KUNIT_EXPECT_EQ(test, 0, mock->starts);
+
+	/* first and last page */
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 0, 5));
+	KUNIT_EXPECT_EQ(test, MOCK_BASE, mock->first);
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 1, mock->end);
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 7, 5));
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 3, mock->first);
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 4, mock->end);
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 19, 1));
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 27, mock->first);
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 28, mock->end);
+	KUNIT_EXPECT_EQ(test, 3, mock->starts);
+
+	/* both at once; the pages go between start and end */
+	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 32 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 5, 10));
+	KUNIT_EXPECT_EQ(test, 4, mock->starts);
+	KUNIT_EXPECT_EQ(test, 2, mock->bindings);
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 1, mock->first);
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 23, mock->end);
+	KUNIT_EXPECT_EQ(test, 10, mock->present);
+	KUNIT_EXPECT_EQ(test, 0, mock->present_end);
+	KUNIT_EXPECT_EQ(test, 0, mock->in_progress);
+
+	/* an end beyond all indices */
+	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					       18 * PAGE_SIZE,
+					       round_down(MAX_LFS_FILESIZE, PAGE_SIZE) -
+					       18 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 26, mock->first);
+	KUNIT_EXPECT_EQ(test, MOCK_BASE + 28, mock->end);
+
+	guestmem_unbind(low);
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 4, 4));
+	KUNIT_EXPECT_EQ(test, 5, mock->starts);
+	guestmem_unbind(high);
+	put_file(file);
+}
+
+/* C5: a binding keeps the memory; the last of file and bindings frees it */
+static void lifetime(struct kunit *test)
+{
+	struct mock *mock = mock_new(test);
+	struct file *file = new_file(test, 4);
+	struct guestmem_binding *a = bind(test, mock, file, 0, 2, MOCK_BASE);
+	struct guestmem_binding *b = bind(test, mock, file, 2, 2, MOCK_BASE + 2);
+
+	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, a, MOCK_BASE));
+	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, b, MOCK_BASE + 2));
+	put_file(file);
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&mock_released));
+	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, b, MOCK_BASE + 3));
+	guestmem_unbind(a);
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&mock_released));
+	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, b, MOCK_BASE + 2));
+	guestmem_unbind(b);
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, 3, atomic_read(&mock_released));
+}
+
+/* R19, C11: unmapped, kept, and reported; the neighbours stay usable */
+static void memory_error(struct kunit *test)
+{
+	struct mock *mock = mock_new(test);
+	struct file *file = new_file(test, 4);
+	struct guestmem_binding *binding = bind(test, mock, file, 0, 4, MOCK_BASE);
+	struct address_space *mapping = file->f_mapping;
+	struct folio *folio;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		KUNIT_ASSERT_EQ(test, 0, mock_fault(mock, binding, MOCK_BASE + i));
+	folio = filemap_lock_folio(mapping, 1);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	SetPageHWPoison(folio_page(folio, 0));
+	KUNIT_EXPECT_EQ(test, 0, mapping->a_ops->error_remove_folio(mapping, folio));
+	folio_unlock(folio);
+
+	KUNIT_EXPECT_EQ(test, 1, mock->starts);
+	KUNIT_EXPECT_EQ(test, 0, mock->in_progress);
+	KUNIT_EXPECT_NE(test, 0, mock->pte[0]);
+	KUNIT_EXPECT_EQ(test, 0, mock->pte[1]);
+	KUNIT_EXPECT_NE(test, 0, mock->pte[2]);
+	KUNIT_EXPECT_EQ(test, -EHWPOISON, mock_fault(mock, binding, MOCK_BASE + 1));
+	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, binding, MOCK_BASE + 2));
+	/* still in the file */
+	KUNIT_EXPECT_PTR_EQ(test, (void *)folio, xa_load(&mapping->i_pages, 1));
+
+	ClearPageHWPoison(folio_page(folio, 0));
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, binding, MOCK_BASE + 1));
+	guestmem_unbind(binding);
+	put_file(file);
+}
+
+struct populate_args {
+	struct kunit *test;
+	int calls;
+	int faults;	/* -EFAULT this often first */
+};
+
+static int populate_one(struct guestmem_binding *binding, u64 addr,
+			unsigned long pfn, void __user *src, unsigned int order,
+			void *arg)
+{
+	struct populate_args *args = arg;
+	unsigned long left;
+	void *kaddr;
+
+	args->calls++;
+	rwsem_assert_held_write(&binding->gm->inode->i_mapping->invalidate_lock);
+	KUNIT_EXPECT_TRUE(args->test, pagefault_disabled());
+	if (args->faults) {
+		args->faults--;
+		return -EFAULT;
+	}
+	kaddr = kmap_local_pfn(pfn);
+	left = copy_from_user(kaddr, src, PAGE_SIZE);
+	kunmap_local(kaddr);
+	return left ? -EFAULT : 0;
+}
+
+/* C12: the source is made present before invalidate_lock is taken */
+static void populate(struct kunit *test)
+{
+	struct populate_args args = { .test = test };
+	struct mock *mock = mock_new(test);
+	struct file *file = new_file(test, 8);
+	struct guestmem_binding *binding = bind(test, mock, file, 0, 4, MOCK_BASE);
+	char __user *src = (char __user *)(unsigned long)test->priv;
+	unsigned long pfn;
+	char *kaddr;
+
+	/* the second page has never been touched: it is faulted in by the pin */
+	KUNIT_ASSERT_EQ(test, 0, put_user('x', src));
+	KUNIT_EXPECT_EQ(test, 2, guestmem_populate(binding, MOCK_BASE, src, 2,
+						   populate_one, &args));
+	KUNIT_EXPECT_EQ(test, 2, args.calls);
+	/* not prepared a second time, and the content is the source's */
+	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(binding, MOCK_BASE, &pfn, NULL));
+	KUNIT_EXPECT_EQ(test, 0, mock->prepared);
+	kaddr = kmap_local_pfn(pfn);
+	KUNIT_EXPECT_EQ(test, 'x', kaddr[0]);
+	kunmap_local(kaddr);
+	guestmem_put_pfn(pfn);
+
+	KUNIT_EXPECT_EQ(test, -EEXIST, guestmem_populate(binding, MOCK_BASE, src, 1,
+							 populate_one, &args));
+	KUNIT_EXPECT_EQ(test, -EFAULT, guestmem_populate(binding, MOCK_BASE + 2,
+							 (void __user *)PAGE_SIZE,
+							 1, populate_one, &args));
+	KUNIT_EXPECT_EQ(test, -EINVAL, guestmem_populate(binding, MOCK_BASE + 4, src, 1,
+							 populate_one, &args));
+	/* a source that goes away and comes back, and one that stays away */
+	args = (struct populate_args){ .test = test, .faults = 3 };
+	KUNIT_EXPECT_EQ(test, 1, guestmem_populate(binding, MOCK_BASE + 2, src, 1,
+						   populate_one, &args));
+	KUNIT_EXPECT_EQ(test, 4, args.calls);
+	args = (struct populate_args){ .test = test, .faults = 1000 };
+	KUNIT_EXPECT_EQ(test, -EFAULT, guestmem_populate(binding, MOCK_BASE + 3, src, 1,
+							 populate_one, &args));
+	/* the end of the binding is the end */
+	args = (struct populate_args){ .test = test };
+	KUNIT_EXPECT_EQ(test, 1, guestmem_populate(binding, MOCK_BASE + 3, src, 4,
+						   populate_one, &args));
+
+	guestmem_unbind(binding);
+	put_file(file);
+}
+
+/* a store that has memory for the first five pages only */
+static int failing_get_folio(struct guestmem *gm, pgoff_t index,
+			     struct folio **foliop)
+{
+	if (index >= 5)
+		return -ENOMEM;
+	/* a fault has been faster with page 3 */
+	if (index == 4)
+		guestmem_set_mark(gm, 3, GUESTMEM_MARK_GIVEN);
+	return guestmem_shmem_store.get_folio(gm, index, foliop);
+}
+
+/* C10: what a failed fallocate() has added goes, everything else stays */
+static void failed_fallocate(struct kunit *test)
+{
+	struct guestmem_store_ops store = guestmem_shmem_store;
+	struct file *file = new_file(test, 8);
+	struct xarray *pages = &file->f_mapping->i_pages;
+	struct guestmem *gm = to_gm(file);
+
+	store.get_folio = failing_get_folio;
+	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, PAGE_SIZE, PAGE_SIZE));
+	gm->store = &store;
+	KUNIT_EXPECT_EQ(test, -ENOMEM, vfs_fallocate(file, 0, 0, 8 * PAGE_SIZE));
+	gm->store = &guestmem_shmem_store;
+
+	KUNIT_EXPECT_NULL(test, xa_load(pages, 0));
+	KUNIT_EXPECT_NOT_NULL(test, xa_load(pages, 1));
+	KUNIT_EXPECT_NULL(test, xa_load(pages, 2));
+	KUNIT_EXPECT_NOT_NULL(test, xa_load(pages, 3));
+	KUNIT_EXPECT_NULL(test, xa_load(pages, 4));
+	KUNIT_EXPECT_EQ(test, 2, file->f_mapping->nrpages);
+	/* no mark of the call is left, here or after a success */
+	KUNIT_EXPECT_FALSE(test, xa_marked(pages, GUESTMEM_MARK_NEW));
+	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 8 * PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, xa_marked(pages, GUESTMEM_MARK_NEW));
+	put_file(file);
+}
+
+struct race {
+	struct mock *mock;
+	struct guestmem_binding *binding;
+	struct file *file;
+	unsigned long faults;
+	unsigned long retries;
+	unsigned long lost;
+};
+
+/* A mapped page is in the file: seen with the page table locked. */
+static void race_check(struct race *race, u64 addr)
+{
+	struct xarray *pages = &race->file->f_mapping->i_pages;
+	unsigned long pfn;
+	struct folio *folio;
+
+	spin_lock(&race->mock->lock);
+	pfn = race->mock->pte[addr - MOCK_BASE];
+	folio = xa_load(pages, addr - MOCK_BASE);
+	if (pfn && (!folio || folio_pfn(folio) != pfn))
+		race->lost++;
+	spin_unlock(&race->mock->lock);
+}
+
+static int race_fault(void *data)
+{
+	struct race *race = data;
+	u64 addr;
+
+	while (!kthread_should_stop()) {
+		for (addr = MOCK_BASE; addr < MOCK_BASE + 8; addr++) {
+			if (mock_fault(race->mock, race->binding, addr) == -EAGAIN)
+				race->retries++;
+			race->faults++;
+			race_check(race, addr);
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/* C2, C8: punch against faults; nothing leaves the file while it is mapped */
+static void punch_against_fault(struct kunit *test)
+{
+	struct race race = { .mock = mock_new(test), .file = new_file(test, 8) };
+	struct task_struct *task;
+	int i;
+
+	race.binding = bind(test, race.mock, race.file, 0, 8, MOCK_BASE);
+	task = kthread_run(race_fault, &race, "guestmem-race");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	for (i = 0; i < 2000 || !READ_ONCE(race.faults); i++) {
+		KUNIT_EXPECT_EQ(test, 0, punch(race.file, i % 8, 8 - i % 8));
+		cond_resched();
+	}
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, 0, race.lost);
+	kunit_info(test, "%lu faults, %lu retried", race.faults, race.retries);
+	guestmem_unbind(race.binding);
+	put_file(race.file);
+}
+
+static struct kunit_case guestmem_test_cases[] = {
+	KUNIT_CASE(bind_rules),
+	KUNIT_CASE(bind_born_bound),
+	KUNIT_CASE(get_pfn),
+	KUNIT_CASE(max_order),
+	KUNIT_CASE(invalidate_bracket),
+	KUNIT_CASE(lifetime),
+	KUNIT_CASE(memory_error),
+	KUNIT_CASE(populate),
+	KUNIT_CASE(failed_fallocate),
+	KUNIT_CASE_SLOW(punch_against_fault),
+	{}
+};
+
+static struct kunit_suite guestmem_test_suite = {
+	.name = "guestmem",
+	.init = guestmem_test_init,
+	.test_cases = guestmem_test_cases,
+};
+
+kunit_test_suite(guestmem_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of guest memory");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM as a consumer of guest files (mm/guestmem).
+ *
+ * guest_memfd.c hands over here when the file that user space gives for a
+ * memslot is a guest file.  One memslot is one binding; the VM, not the file,
+ * holds the reference: a memslot keeps its file, and a file knows nothing of
+ * the VM but its number once the last memslot is gone.
+ *
+ * A file page is mapped at one gfn:
+ *
+ *	index - binding->node.start == gfn - slot->base_gfn
+ *
+ * Faults follow the protocol in the head of mm/guestmem/bind.c, with mmu_lock
+ * as the lock of the page table and mmu_invalidate_seq as the sequence.
+ */
+#include <linux/file.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "kvm_mm.h"
+#include "private_mem.h"
+
+static struct kvm *to_kvm(struct guestmem_consumer *consumer)
+{
+	return container_of(consumer, struct kvm, guestmem);
+}
+
+/*
+ * A file is bound before its memslot is published.  Such a slot has no mapping,
+ * and its arch part is not there yet.  The check is made with mmu_lock held and
+ * the range added to the invalidation: whoever sees the slot from now on and
+ * faults in it finds the invalidation in progress.
+ *
+ * A slot that is being deleted is replaced by a copy that is marked invalid, and
+ * is there by this measure until its mappings are gone.
+ */
+static bool kvm_guestmem_slot_published(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	bool published;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	published = id_to_memslot(__kvm_memslots(kvm, slot->as_id), slot->id);
+	srcu_read_unlock(&kvm->srcu, idx);
+	return published;
+}
+
+static void kvm_guestmem_invalidate_start(struct guestmem_consumer *consumer,
+					  const struct guestmem_invalidation *inv)
+{
+	struct kvm *kvm = to_kvm(consumer);
+	struct guestmem_binding *binding;
+	bool flush = false;
+
+	KVM_MMU_LOCK(kvm);
+	kvm_mmu_invalidate_begin(kvm);
+	guestmem_for_each_binding(inv, binding) {
+		struct kvm_gfn_range range = {
+			.slot = binding->priv,
+			.start = guestmem_binding_first(binding, inv),
+			.end = guestmem_binding_end(binding, inv),
+			.may_block = true,
+			.attr_filter = KVM_FILTER_PRIVATE,
+		};
+
+		kvm_mmu_invalidate_range_add(kvm, range.start, range.end);
+		if (kvm_guestmem_slot_published(kvm, range.slot))
+			flush |= kvm_unmap_gfn_range(kvm, &range);
+	}
+	if (flush)
+		kvm_flush_remote_tlbs(kvm);
+	KVM_MMU_UNLOCK(kvm);
+}
+
+static void kvm_guestmem_invalidate_end(struct guestmem_consumer *consumer,
+					const struct guestmem_invalidation *inv)
+{
+	struct kvm *kvm = to_kvm(consumer);
+
+	KVM_MMU_LOCK(kvm);
+	kvm_mmu_invalidate_end(kvm);
+	KVM_MMU_UNLOCK(kvm);
+}
+
+#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
+static int kvm_guestmem_prepare(struct guestmem_binding *binding, u64 addr,
+				unsigned long pfn, unsigned int order)
+{
+	struct kvm *kvm = to_kvm(binding->consumer);
+	int r = kvm_arch_gmem_prepare(kvm, addr, pfn, order);
+
+	if (r)
+		pr_warn_ratelimited("guestmem: cannot prepare GFN %llx PFN %lx order %u: error %d\n",
+				    addr, pfn, order, r);
+	return r;
+}
+#endif
+
+#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE
+static void kvm_guestmem_release(unsigned long pfn, unsigned int order)
+{
+	kvm_arch_gmem_invalidate(pfn, pfn + (1UL << order));
+}
+#endif
+
+static const struct guestmem_consumer_ops kvm_guestmem_ops = {
+	.owner			= THIS_MODULE,
+	.invalidate_start	= kvm_guestmem_invalidate_start,
+	.invalidate_end		= kvm_guestmem_invalidate_end,
+#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
+	.prepare		= kvm_guestmem_prepare,
+#endif
+#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE
+	.release		= kvm_guestmem_release,
+#endif
+};
+
+void kvm_guestmem_init_vm(struct kvm *kvm)
+{
+	kvm->guestmem.ops = &kvm_guestmem_ops;
+	kvm->guestmem.id = guestmem_new_consumer_id();
+}
+
+/*
+ * The VM has no vCPU and no file descriptor left, but user space may still have
+ * the guest files, and may punch holes into them.  Let go of them before the
+ * MMU that an invalidation would work on is taken down.
+ */
+void kvm_guestmem_destroy_vm(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot;
+	bool zapped = false;
+	int bkt, i;
+
+	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
+		kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, i)) {
+			if (!kvm_slot_has_guestmem(slot))
+				continue;
+			if (!zapped)
+				kvm_arch_flush_shadow_all(kvm);
+			zapped = true;
+			kvm_guestmem_unbind(slot);
+		}
+	}
+}
+
+int kvm_guestmem_check_cap(struct kvm *kvm)
+{
+	if (kvm && !kvm_arch_has_private_mem(kvm))
+		return 0;
+	return KVM_GUESTMEM_STORE_SHMEM;
+}
+
+int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
+		      struct file *file, u64 offset)
+{
+	struct guestmem_binding *binding;
+
+	lockdep_assert_held(&kvm->slots_lock);
+	binding = guestmem_bind(file, &kvm->guestmem, offset, slot->npages,
+				slot->base_gfn, slot);
+	if (IS_ERR(binding))
+		return PTR_ERR(binding);
+	slot->gmem.pgoff = binding->node.start;
+	slot->gmem.binding = binding;
+	return 0;
+}
+
+/* The slot is not visible, never was, or has no vCPU to see it any more. */
+void kvm_guestmem_unbind(struct kvm_memory_slot *slot)
+{
+	guestmem_unbind(slot->gmem.binding);
+	slot->gmem.binding = NULL;
+}
+
+/* KVM's page tables know three sizes. */
+static int kvm_guestmem_mapping_order(unsigned int order)
+{
+	if (order >= PUD_SHIFT - PAGE_SHIFT)
+		return PUD_SHIFT - PAGE_SHIFT;
+	if (order >= PMD_SHIFT - PAGE_SHIFT)
+		return PMD_SHIFT - PAGE_SHIFT;
+	return 0;
+}
+
+/* The memslot, and with it the binding, is protected by kvm->srcu. */
+int kvm_guestmem_get_pfn(struct kvm_memory_slot *slot, gfn_t gfn,
+			 kvm_pfn_t *pfn, int *max_order)
+{
+	unsigned long page;
+	unsigned int order;
+	int r;
+
+	r = guestmem_get_pfn(slot->gmem.binding, gfn, &page, &order);
+	if (r)
+		return r;
+	*pfn = page;
+	if (max_order)
+		*max_order = kvm_guestmem_mapping_order(order);
+	return 0;
+}
+
+#ifdef CONFIG_KVM_GENERIC_PRIVATE_MEM
+struct kvm_guestmem_populate_args {
+	kvm_gmem_populate_cb post_populate;
+	void *opaque;
+};
+
+static int kvm_guestmem_populate_one(struct guestmem_binding *binding, u64 addr,
+				     unsigned long pfn, void __user *src,
+				     unsigned int order, void *arg)
+{
+	struct kvm *kvm = to_kvm(binding->consumer);
+	struct kvm_guestmem_populate_args *args = arg;
+
+	if (!kvm_range_has_memory_attributes(kvm, addr, addr + (1ULL << order),
+					     KVM_MEMORY_ATTRIBUTE_PRIVATE,
+					     KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		return -EINVAL;
+	return args->post_populate(kvm, addr, pfn, src, order, args->opaque);
+}
+
+long kvm_guestmem_populate(struct kvm *kvm, struct kvm_memory_slot *slot,
+			   gfn_t gfn, void __user *src, long npages,
+			   kvm_gmem_populate_cb post_populate, void *opaque)
+{
+	struct kvm_guestmem_populate_args args = {
+		.post_populate = post_populate,
+		.opaque = opaque,
+	};
+
+	lockdep_assert_held(&kvm->slots_lock);
+	return guestmem_populate(slot->gmem.binding, gfn, src, npages,
+				 kvm_guestmem_populate_one, &args);
+}
+#endif
+
+/*
+ * What KVM_CREATE_GUEST_MEMFD makes, so that a VMM which knows nothing of guest
+ * files can be run on them.
+ */
+static const char * const kvm_guestmem_stores[] = { "native", "shmem" };
+
+enum { KVM_STORE_NATIVE, KVM_STORE_SHMEM };
+
+static int kvm_guestmem_store = KVM_STORE_NATIVE;
+
+static int kvm_guestmem_store_set(const char *val, const struct kernel_param *kp)
+{
+	int store = sysfs_match_string(kvm_guestmem_stores, val);
+
+	if (store < 0)
+		return store;
+	WRITE_ONCE(kvm_guestmem_store, store);
+	return 0;
+}
+
+static int kvm_guestmem_store_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n",
+			  kvm_guestmem_stores[READ_ONCE(kvm_guestmem_store)]);
+}
+
+static const struct kernel_param_ops kvm_guestmem_store_ops = {
+	.set = kvm_guestmem_store_set,
+	.get = kvm_guestmem_store_get,
+};
+
+module_param_cb(guest_memfd_store, &kvm_guestmem_store_ops, NULL, 0644);
+MODULE_PARM_DESC(guest_memfd_store,
+		 "what KVM_CREATE_GUEST_MEMFD makes: native (default), shmem");
+
+bool kvm_guestmem_is_default(void)
+{
+	return READ_ONCE(kvm_guestmem_store) != KVM_STORE_NATIVE;
+}
+
+/* KVM_CREATE_GUEST_MEMFD, arguments checked, in the store of the parameter */
+int kvm_guestmem_create(struct kvm *kvm, loff_t size)
+{
+	struct file *file;
+	int fd;
+
+	fd = get_unused_fd_flags(0);
+	if (fd < 0)
+		return fd;
+	file = guestmem_create("[kvm-gmem]", size, &kvm->guestmem);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
