@@ -238,6 +238,11 @@ static inline u64 guestmem_binding_end(const struct guestmem_binding *binding,
 
 #else /* !CONFIG_GUESTMEM */
 
+static inline bool guestmem_file(const struct file *file)
+{
+	return false;
+}
+
 static inline bool guestmem_shmem(const struct address_space *mapping)
 {
 	return false;

@@ -5,10 +5,22 @@
  * A *binding* gives a page range of a guest file to a range of addresses of one
  * consumer.  Ranges of one file never overlap, so an index appears at most at
  * one address of one guest.
+ */
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+/**
+ * DOC: mapping and invalidation
  *
  * The store holds the pages.  A consumer gets a reference with
  * guestmem_get_pfn() and drops it as soon as its mapping is installed; from
- * then on the mapping is protected by *invalidation* alone:
+ * then on the mapping is protected by *invalidation* alone::
  *
  *	consumer				whoever removes pages
  *
@@ -25,14 +37,6 @@
  * page table lock, and then the mapping is found there; or it does not see the
  * sequence that it started with.
  */
-#include <linux/file.h>
-#include <linux/mm.h>
-#include <linux/module.h>
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
-
-#include "internal.h"
 
 bool guestmem_marked(struct guestmem *gm, pgoff_t index, xa_mark_t mark)
 {

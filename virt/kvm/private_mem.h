@@ -21,9 +21,11 @@ int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
 void kvm_guestmem_unbind(struct kvm_memory_slot *slot);
 int kvm_guestmem_get_pfn(struct kvm_memory_slot *slot, gfn_t gfn,
 			 kvm_pfn_t *pfn, int *max_order);
+#ifdef CONFIG_KVM_GENERIC_PRIVATE_MEM
 long kvm_guestmem_populate(struct kvm *kvm, struct kvm_memory_slot *slot,
 			   gfn_t gfn, void __user *src, long npages,
 			   kvm_gmem_populate_cb post_populate, void *opaque);
+#endif
 
 static inline bool kvm_slot_has_guestmem(const struct kvm_memory_slot *slot)
 {
@@ -53,11 +55,6 @@ static inline bool kvm_guestmem_is_default(void)
 static inline int kvm_guestmem_create(struct kvm *kvm, loff_t size)
 {
 	return -EOPNOTSUPP;
-}
-
-static inline bool guestmem_file(const struct file *file)
-{
-	return false;
 }
 
 static inline int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
