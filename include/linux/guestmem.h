@@ -52,12 +52,12 @@ struct guestmem_invalidation {
  * @owner: module that the ops live in; a file that was ever bound pins it
  *
  * @invalidate_start: Unmap the given range from the guest, in every binding
- *	that overlaps it (guestmem_for_each_binding()), and let no new mapping
- *	come into being until @invalidate_end.  On return no vCPU can reach the
- *	pages.  Called once for a range, however many bindings overlap it.  May
- *	not fail and may not allocate memory that it cannot do without.  May
- *	sleep.  Called with the bindings locked, and possibly with a folio lock
- *	held: must not call back into guestmem.
+ *	that overlaps it (guestmem_first_binding(), guestmem_next_binding()),
+ *	and let no new mapping come into being until @invalidate_end.  On return
+ *	no vCPU can reach the pages.  Called once for a range, however many
+ *	bindings overlap it.  May not fail and may not allocate memory that it
+ *	cannot do without.  May sleep.  Called with the bindings locked, and
+ *	possibly with a folio lock held: must not call back into guestmem.
  *
  * @invalidate_end: The range has changed; mappings may be made again.  Called
  *	if and only if @invalidate_start was, from the same context.
@@ -135,6 +135,8 @@ int __guestmem_check_owner(struct inode *inode);
 /**
  * guestmem_file - is this a guest file?
  * @file: any open file
+ *
+ * Return: True if it is, or is just being made one.
  */
 static inline bool guestmem_file(const struct file *file)
 {
@@ -144,6 +146,8 @@ static inline bool guestmem_file(const struct file *file)
 /**
  * guestmem_shmem - is this the page cache of a guest file in the shmem store?
  * @mapping: any mapping
+ *
+ * Return: True if it is.
  */
 static inline bool guestmem_shmem(const struct address_space *mapping)
 {
@@ -204,33 +208,28 @@ guestmem_next_binding(const struct guestmem_invalidation *inv,
 		      struct guestmem_binding *binding);
 
 /**
- * guestmem_for_each_binding - the bindings that an invalidation overlaps
- * @inv: the invalidation
- * @binding: cursor
- */
-#define guestmem_for_each_binding(inv, binding)				\
-	for (binding = guestmem_first_binding(inv); binding;		\
-	     binding = guestmem_next_binding(inv, binding))
-
-/**
- * guestmem_binding_first - first consumer address of an invalidation
+ * guestmem_addr_first - first consumer address of an invalidation
  * @binding: a binding that overlaps @inv
  * @inv: the invalidation
+ *
+ * Return: The address.
  */
-static inline u64 guestmem_binding_first(const struct guestmem_binding *binding,
-					 const struct guestmem_invalidation *inv)
+static inline u64 guestmem_addr_first(const struct guestmem_binding *binding,
+				      const struct guestmem_invalidation *inv)
 {
 	return binding->addr +
 	       max(binding->node.start, inv->start) - binding->node.start;
 }
 
 /**
- * guestmem_binding_end - consumer address behind the last of an invalidation
+ * guestmem_addr_end - consumer address behind the last of an invalidation
  * @binding: a binding that overlaps @inv
  * @inv: the invalidation
+ *
+ * Return: The address.
  */
-static inline u64 guestmem_binding_end(const struct guestmem_binding *binding,
-				       const struct guestmem_invalidation *inv)
+static inline u64 guestmem_addr_end(const struct guestmem_binding *binding,
+				    const struct guestmem_invalidation *inv)
 {
 	return binding->addr +
 	       min(binding->node.last, inv->end - 1) - binding->node.start + 1;

@@ -63,17 +63,31 @@ void guestmem_clear_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark)
 	xas_unlock_irq(&xas);
 }
 
+/*
+ * The first folio of [start, end) that carries @mark.  It stays for as long as
+ * the caller prevents its removal: by invalidate_lock, shared or not.
+ */
+struct folio *guestmem_find_marked(struct guestmem *gm, pgoff_t start,
+				   pgoff_t end, xa_mark_t mark)
+{
+	unsigned long index = start;
+
+	if (start >= end)
+		return NULL;
+	return xa_find(&gm->inode->i_mapping->i_pages, &index, end - 1, mark);
+}
+
 static struct guestmem_binding *to_binding(struct interval_tree_node *node)
 {
 	return node ? container_of(node, struct guestmem_binding, node) : NULL;
 }
 
 /**
- * guestmem_first_binding - see guestmem_for_each_binding()
+ * guestmem_first_binding - the first binding that an invalidation overlaps
  * @inv: the invalidation
  *
  * Context: Between invalidate_start and invalidate_end.
- * Return: The first binding that overlaps @inv, or NULL.
+ * Return: The binding with the lowest index, or NULL.
  */
 struct guestmem_binding *
 guestmem_first_binding(const struct guestmem_invalidation *inv)
@@ -84,12 +98,12 @@ guestmem_first_binding(const struct guestmem_invalidation *inv)
 EXPORT_SYMBOL_GPL(guestmem_first_binding);
 
 /**
- * guestmem_next_binding - see guestmem_for_each_binding()
+ * guestmem_next_binding - the next binding that an invalidation overlaps
  * @inv: the invalidation
  * @binding: the previous one
  *
  * Context: Between invalidate_start and invalidate_end.
- * Return: The next binding that overlaps @inv, or NULL.
+ * Return: The binding with the next index, or NULL.
  */
 struct guestmem_binding *
 guestmem_next_binding(const struct guestmem_invalidation *inv,
@@ -137,14 +151,16 @@ void guestmem_invalidate_end(struct guestmem_invalidation *inv)
  */
 void guestmem_remove_range(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
+	pgoff_t index = start;
 	struct folio *folio;
-	unsigned long index;
 
 	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
-	if (gm->ops && gm->ops->release) {
-		guestmem_for_each_marked(gm, index, start, end, folio,
-					 GUESTMEM_MARK_GIVEN)
-			gm->ops->release(folio_pfn(folio), folio_order(folio));
+	while (gm->ops && gm->ops->release) {
+		folio = guestmem_find_marked(gm, index, end, GUESTMEM_MARK_GIVEN);
+		if (!folio)
+			break;
+		gm->ops->release(folio_pfn(folio), folio_order(folio));
+		index = folio_next_index(folio);
 	}
 	gm->store->punch(gm, start, end);
 }
@@ -367,8 +383,8 @@ static int guestmem_give_folio(struct guestmem_binding *binding,
  *	   guestmem_max_order(); may be NULL
  *
  * Allocates and zeroes what is not there.  The reference is for the time until
- * the mapping is installed, no longer; see the head of mm/guestmem/bind.c for
- * what the consumer has to check then.
+ * the mapping is installed, no longer; see "mapping and invalidation" for what
+ * the consumer has to check then.
  *
  * Context: Process context, may sleep.  Takes invalidate_lock shared.  The
  * binding must not go away.

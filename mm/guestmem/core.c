@@ -65,8 +65,8 @@ static struct guestmem *guestmem_alloc(struct inode *inode, unsigned int mfd_fla
 }
 
 /*
- * The point of no return.  Everything but AS_INACCESSIBLE is set before it, for
- * guestmem_decided(), which reads it first.
+ * The point of no return.  AS_INACCESSIBLE is set last and read first, by
+ * guestmem_sealed().  There is no state before it, and none after release().
  */
 static void guestmem_commit(struct guestmem *gm, struct file *file)
 {
@@ -81,19 +81,19 @@ static void guestmem_commit(struct guestmem *gm, struct file *file)
 	file->f_op = &guestmem_fops;
 	gm->store->attach(gm);
 	guestmem_stat_add(gm);
+	/* all of the above before the bit; pairs with guestmem_sealed() */
 	smp_mb__before_atomic();
 	mapping_set_inaccessible(inode->i_mapping);
 }
 
-/* The state is gone from release() on, and not there while a seal is pending. */
-static bool guestmem_decided(struct inode *inode)
+/* Is @inode a guest file, with all that belongs to it? */
+static bool guestmem_sealed(struct inode *inode)
 {
-	if (mapping_inaccessible(inode->i_mapping)) {
-		/* pairs with smp_mb__before_atomic() in guestmem_commit() */
-		smp_rmb();
-		return true;
-	}
-	return READ_ONCE(inode->i_fop) != &guestmem_fops;
+	if (!mapping_inaccessible(inode->i_mapping))
+		return false;
+	/* the bit before what it stands for; pairs with guestmem_commit() */
+	smp_rmb();
+	return true;
 }
 
 /*
@@ -103,12 +103,11 @@ static bool guestmem_decided(struct inode *inode)
  */
 static int guestmem_gate(struct inode *inode)
 {
-	if (likely(mapping_inaccessible(inode->i_mapping))) {
-		smp_rmb();
+	if (likely(guestmem_sealed(inode)))
 		return 0;
-	}
-	wait_event(guestmem_seal_wait, guestmem_decided(inode));
-	return mapping_inaccessible(inode->i_mapping) ? 0 : restart_syscall();
+	wait_event(guestmem_seal_wait, guestmem_sealed(inode) ||
+		   READ_ONCE(inode->i_fop) != &guestmem_fops);
+	return guestmem_sealed(inode) ? 0 : restart_syscall();
 }
 
 /* Slow path of guestmem_refuse(), and all of a refused file operation. */
@@ -205,6 +204,7 @@ static bool guestmem_pristine(struct file *file)
 
 	if (file_count(file) != 1 + fdget_refs)
 		return false;
+	/* pairs with the full barrier of the fput() that made it so */
 	smp_rmb();
 	return d_count(file->f_path.dentry) == 1 &&
 	       !i_size_read(file_inode(file)) &&

@@ -100,13 +100,16 @@ static int guestmem_populate_index(struct guestmem *gm, pgoff_t index,
 
 static void guestmem_keep_new(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
-	unsigned long index;
-	void *entry;
+	struct address_space *mapping = gm->inode->i_mapping;
+	struct folio *folio;
 
-	guestmem_for_each_marked(gm, index, start, end, entry, GUESTMEM_MARK_NEW) {
-		guestmem_clear_mark(gm, index, GUESTMEM_MARK_NEW);
+	filemap_invalidate_lock_shared(mapping);
+	while ((folio = guestmem_find_marked(gm, start, end, GUESTMEM_MARK_NEW))) {
+		guestmem_clear_mark(gm, folio->index, GUESTMEM_MARK_NEW);
+		start = folio_next_index(folio);
 		cond_resched();
 	}
+	filemap_invalidate_unlock_shared(mapping);
 }
 
 /*
@@ -117,14 +120,16 @@ static void guestmem_keep_new(struct guestmem *gm, pgoff_t start, pgoff_t end)
 static void guestmem_undo_new(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
 	struct address_space *mapping = gm->inode->i_mapping;
-	unsigned long index;
-	void *entry;
+	struct folio *folio;
+	pgoff_t index;
 
 	filemap_invalidate_lock(mapping);
-	guestmem_for_each_marked(gm, index, start, end, entry, GUESTMEM_MARK_NEW) {
+	while ((folio = guestmem_find_marked(gm, start, end, GUESTMEM_MARK_NEW))) {
+		index = folio->index;
+		start = folio_next_index(folio);
 		guestmem_clear_mark(gm, index, GUESTMEM_MARK_NEW);
 		if (!guestmem_marked(gm, index, GUESTMEM_MARK_GIVEN))
-			gm->store->punch(gm, index, index + 1);
+			gm->store->punch(gm, index, start);
 		cond_resched();
 	}
 	guestmem_check(gm);
@@ -145,9 +150,9 @@ static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 			ret = guestmem_populate_index(gm, index, &index);
 		cond_resched();
 	}
-	if (ret && index > start)
+	if (ret)
 		guestmem_undo_new(gm, start, index);
-	else if (!ret)
+	else
 		guestmem_keep_new(gm, start, end);
 	return ret;
 }

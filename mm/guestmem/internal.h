@@ -106,15 +106,6 @@ struct guestmem {
 	struct list_head list;
 };
 
-/* The entries of [start, end) that carry @mark; @index must not be modified. */
-#define guestmem_for_each_marked(gm, index, start, end, entry, mark)	\
-	for (index = (start),						\
-	     entry = xa_find(&(gm)->inode->i_mapping->i_pages, &(index),	\
-			     (end) - 1, mark);				\
-	     entry;							\
-	     entry = xa_find_after(&(gm)->inode->i_mapping->i_pages,	\
-				   &(index), (end) - 1, mark))
-
 static inline unsigned long guestmem_granule(const struct guestmem *gm)
 {
 	return PAGE_SIZE << gm->store->granule_order;
@@ -131,6 +122,8 @@ extern const struct inode_operations guestmem_iops;
 bool guestmem_marked(struct guestmem *gm, pgoff_t index, xa_mark_t mark);
 void guestmem_set_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark);
 void guestmem_clear_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark);
+struct folio *guestmem_find_marked(struct guestmem *gm, pgoff_t start,
+				   pgoff_t end, xa_mark_t mark);
 void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
 			       struct guestmem_invalidation *inv);
 void guestmem_invalidate_end(struct guestmem_invalidation *inv);

@@ -11,7 +11,7 @@
  *
  *	index - binding->node.start == gfn - slot->base_gfn
  *
- * Faults follow the protocol in the head of mm/guestmem/bind.c, with mmu_lock
+ * Faults follow "mapping and invalidation" in mm/guestmem/bind.c, with mmu_lock
  * as the lock of the page table and mmu_invalidate_seq as the sequence.
  */
 #include <linux/file.h>
@@ -57,11 +57,12 @@ static void kvm_guestmem_invalidate_start(struct guestmem_consumer *consumer,
 
 	KVM_MMU_LOCK(kvm);
 	kvm_mmu_invalidate_begin(kvm);
-	guestmem_for_each_binding(inv, binding) {
+	for (binding = guestmem_first_binding(inv); binding;
+	     binding = guestmem_next_binding(inv, binding)) {
 		struct kvm_gfn_range range = {
 			.slot = binding->priv,
-			.start = guestmem_binding_first(binding, inv),
-			.end = guestmem_binding_end(binding, inv),
+			.start = guestmem_addr_first(binding, inv),
+			.end = guestmem_addr_end(binding, inv),
 			.may_block = true,
 			.attr_filter = KVM_FILTER_PRIVATE,
 		};

@@ -38,14 +38,15 @@
  * @bindings: number of bindings that the last start has overlapped
  * @first: lowest address of the last start
  * @end: address behind the highest of the last start
- * @present: folios in the file's range at the last start, and @present_end at
- *	     the last end
+ * @present: folios in the file's range at the last start
+ * @present_end: and at the last end
  * @prepared: number of pages prepared
  * @fail_prepare: errno for prepare
  */
 struct mock {
 	struct guestmem_consumer consumer;
 	struct kunit *test;
+	/* of the page table, the sequence and the log */
 	spinlock_t lock;
 	unsigned long pte[MOCK_PAGES];
 	int in_progress;
@@ -101,9 +102,10 @@ static void mock_invalidate_start(struct guestmem_consumer *consumer,
 	mock->bindings = 0;
 	mock->first = U64_MAX;
 	mock->end = 0;
-	guestmem_for_each_binding(inv, binding) {
-		u64 first = guestmem_binding_first(binding, inv);
-		u64 end = guestmem_binding_end(binding, inv);
+	for (binding = guestmem_first_binding(inv); binding;
+	     binding = guestmem_next_binding(inv, binding)) {
+		u64 first = guestmem_addr_first(binding, inv);
+		u64 end = guestmem_addr_end(binding, inv);
 
 		mock->bindings++;
 		mock->first = min(mock->first, first);
@@ -125,9 +127,10 @@ static void mock_invalidate_end(struct guestmem_consumer *consumer,
 	spin_lock(&mock->lock);
 	KUNIT_EXPECT_GT(mock->test, mock->in_progress, 0);
 	/* nobody has mapped anything in between */
-	guestmem_for_each_binding(inv, binding)
-		for (addr = guestmem_binding_first(binding, inv);
-		     addr < guestmem_binding_end(binding, inv); addr++)
+	for (binding = guestmem_first_binding(inv); binding;
+	     binding = guestmem_next_binding(inv, binding))
+		for (addr = guestmem_addr_first(binding, inv);
+		     addr < guestmem_addr_end(binding, inv); addr++)
 			if (addr - MOCK_BASE < MOCK_PAGES)
 				KUNIT_EXPECT_EQ(mock->test, 0,
 						mock->pte[addr - MOCK_BASE]);
@@ -172,7 +175,7 @@ static struct mock *mock_new(struct kunit *test)
 	return mock;
 }
 
-/* One fault, as the head of bind.c describes it.  0, -EAGAIN or an errno. */
+/* One fault, as "mapping and invalidation" in bind.c describes it.  0, -EAGAIN or an errno. */
 static int mock_fault(struct mock *mock, struct guestmem_binding *binding, u64 addr)
 {
 	unsigned long pfn, seq;
