@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * guestmem-vmm: run a guest on MFD_GUEST memory and check what must hold.
+ *
+ * The course: a VM and a guest file, both slots bound to it, the guest program
+ * in shared memory; the vCPUs run, ask for conversions and for checks; then the
+ * file is compared with what the guest says it uses, a map is taken, slots and
+ * pages are given up step by step, and the table is printed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm.h"
+
+#define DEFAULT_MEMORY	(64 * MIB)
+#define DEFAULT_HOLE	(16 * MIB)
+
+/* Guest memory is mapped to the guest in pages of 2M: slots start and end there. */
+#define SLOT_ALIGN	(2 * MIB)
+
+static const char usage[] =
+"Usage: guestmem-vmm [OPTION]...\n"
+"Run a guest on memory from memfd_create(MFD_GUEST) and check that its private\n"
+"memory stays private and whole. Needs a kernel with CONFIG_KVM_GUESTMEM.\n"
+"\n"
+"  --guest FILE     guest program, an ELF file (default: guest.elf beside this\n"
+"                   program, or /usr/share/guestmem/guest.elf)\n"
+"  --memory SIZE    guest memory, half of it in each slot (default: 64M, or what\n"
+"                   the default guest needs for that many vCPUs)\n"
+"  --hole SIZE      hole between the two slots (default: 16M)\n"
+"  --vcpus N        number of vCPUs, up to 16 (default: 2)\n"
+"  --rounds N       how often the guest repeats its conversions (default: 2)\n"
+"  --store NAME     where pages come from: shmem, hugetlb-2M, hugetlb-1G, as far\n"
+"                   as the kernel has them (default: shmem)\n"
+"  --timeout N      give up when no vCPU has left the guest for N seconds, 0 for\n"
+"                   never (default: 120)\n"
+"  --no-map         do not print the map of guest memory\n"
+"  --quiet          print only the checks that fail, and the sum\n"
+"  --verbose        print every conversion, and all ranges of the map\n"
+"  --help           print this text\n"
+"\n"
+"SIZE is a number of bytes with K, M or G behind it, a multiple of 2M.\n"
+"\n"
+"Exit status: 0 all checks passed, 1 one failed, 2 wrong usage, 3 this machine or\n"
+"kernel cannot run it.\n";
+
+void die(enum exit_status status, const char *format, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fprintf(stderr, "guestmem-vmm: ");
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "%s\n", status == STATUS_USAGE ? "; see --help" : "");
+	exit(status);
+}
+
+/* --- options ------------------------------------------------------------ */
+
+static __u64 parse_number(const char *option, const char *text, char **end)
+{
+	__u64 value;
+
+	errno = 0;
+	value = strtoull(text, end, 10);
+	if (*end == text || *text == '-' || errno)
+		die(STATUS_USAGE, "--%s: '%s' is no number", option, text);
+	return value;
+}
+
+static unsigned int parse_count(const char *option, const char *text, unsigned int min,
+				unsigned int max)
+{
+	char *end;
+	__u64 value = parse_number(option, text, &end);
+
+	if (*end || value < min || value > max)
+		die(STATUS_USAGE, "--%s: '%s' is not between %u and %u", option, text, min, max);
+	return value;
+}
+
+static __u64 parse_size(const char *option, const char *text)
+{
+	static const char units[] = "KMG";
+	char *end;
+	__u64 value = parse_number(option, text, &end), unit = 1;
+	const char *at = *end ? strchr(units, *end) : NULL;
+
+	if (at)
+		unit = KIB << 10 * (at - units);
+	if (*end && (!at || end[1]))
+		die(STATUS_USAGE, "--%s: '%s' is no size such as 64M", option, text);
+	if (value > BOOT_MAX_END / unit)
+		die(STATUS_USAGE, "--%s: %s is more than the %lluG that a guest can have here",
+		    option, text, BOOT_MAX_END / GIB);
+	if (value * unit % SLOT_ALIGN)
+		die(STATUS_USAGE, "--%s: %s is no multiple of 2M", option, text);
+	return value * unit;
+}
+
+static const struct store *parse_store(const char *name)
+{
+	const struct store *store = vm_store(name);
+
+	if (!store)
+		die(STATUS_USAGE, "--store: no store is called '%s'", name);
+	return store;
+}
+
+static void parse_option(struct options *opt, const char *name, const char *value)
+{
+	if (!strcmp(name, "guest"))
+		opt->guest = value;
+	else if (!strcmp(name, "memory"))
+		opt->memory = parse_size(name, value);
+	else if (!strcmp(name, "hole"))
+		opt->hole = parse_size(name, value);
+	else if (!strcmp(name, "vcpus"))
+		opt->vcpus = parse_count(name, value, 1, GUEST_MAX_VCPUS);
+	else if (!strcmp(name, "rounds"))
+		opt->rounds = parse_count(name, value, 1, 1000000);
+	else if (!strcmp(name, "store"))
+		opt->store = parse_store(value);
+	else if (!strcmp(name, "timeout"))
+		opt->timeout = parse_count(name, value, 0, 1000000);
+	else if (!strcmp(name, "no-map"))
+		opt->map = false;
+	else if (!strcmp(name, "quiet"))
+		opt->quiet = true;
+	else if (!strcmp(name, "verbose"))
+		opt->verbose = true;
+}
+
+static const struct option long_options[] = {
+	{ "guest", required_argument, NULL, 'o' },
+	{ "memory", required_argument, NULL, 'o' },
+	{ "hole", required_argument, NULL, 'o' },
+	{ "vcpus", required_argument, NULL, 'o' },
+	{ "rounds", required_argument, NULL, 'o' },
+	{ "store", required_argument, NULL, 'o' },
+	{ "timeout", required_argument, NULL, 'o' },
+	{ "no-map", no_argument, NULL, 'o' },
+	{ "quiet", no_argument, NULL, 'o' },
+	{ "verbose", no_argument, NULL, 'o' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+static void parse_options(struct options *opt, int argc, char **argv)
+{
+	int c, index;
+
+	while ((c = getopt_long(argc, argv, "h", long_options, &index)) >= 0) {
+		switch (c) {
+		case 'o':
+			parse_option(opt, long_options[index].name, optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(STATUS_OK);
+		default:
+			fprintf(stderr, "guestmem-vmm: see --help\n");
+			exit(STATUS_USAGE);
+		}
+	}
+	if (optind < argc)
+		die(STATUS_USAGE, "'%s' is no option", argv[optind]);
+}
+
+static void settle_sizes(struct options *opt)
+{
+	__u64 align = GUEST_SLOTS * (opt->store->granule > SLOT_ALIGN ?
+				     opt->store->granule : SLOT_ALIGN);
+	__u64 need = GUEST_SLOTS * (GUEST_FIXED_SIZE + opt->vcpus * (__u64)GUEST_AREA_SIZE);
+	char text[24];
+
+	if (!opt->memory)
+		opt->memory = need > DEFAULT_MEMORY ? need : DEFAULT_MEMORY;
+	if (!opt->memory || opt->memory % align)
+		die(STATUS_USAGE, "--memory: two slots in the store %s take a multiple of %s",
+		    opt->store->name, size_text(text, sizeof(text), align));
+	if (!opt->guest && opt->memory < need)
+		die(STATUS_USAGE, "--memory: the default guest with %u vCPUs needs %s or more",
+		    opt->vcpus, size_text(text, sizeof(text), need));
+	if (opt->memory < GUEST_SLOTS * (__u64)GUEST_IMAGE_END)
+		die(STATUS_USAGE, "--memory: a guest needs %s or more",
+		    size_text(text, sizeof(text), GUEST_SLOTS * (__u64)GUEST_IMAGE_END));
+	if (opt->memory + opt->hole > BOOT_MAX_END)
+		die(STATUS_USAGE, "--memory and --hole: together more than %lluG",
+		    BOOT_MAX_END / GIB);
+}
+
+/* --- the run ------------------------------------------------------------ */
+
+static void announce(const struct vm *vm)
+{
+	const struct memory *mem = &vm->mem;
+	char half[24], hole[24];
+
+	if (vm->opt->quiet)
+		return;
+	printf("vmm: %u vCPUs, store %s, slots of %s at 0 and %#llx, hole of %s\n",
+	       vm->opt->vcpus, vm->opt->store->name,
+	       size_text(half, sizeof(half), mem->slot[0].size), mem->slot[1].gpa,
+	       size_text(hole, sizeof(hole), vm->opt->hole));
+}
+
+/* Returns whether every vCPU ended as it should. */
+static bool check_end(struct vm *vm)
+{
+	unsigned int i, done = 0;
+
+	for (i = 0; i < vm->opt->vcpus; i++)
+		done += vm->vcpu[i].done;
+	check_value(SECTION_GUEST, "vCPUs that ended in order", NULL, UNIT_COUNT,
+		    vm->opt->vcpus, done);
+	if (vm->reported == vm->opt->vcpus)
+		check_value(SECTION_GUEST, "conversions: got by guest, made by VMM", NULL,
+			    UNIT_COUNT, vm->granted, vm->mem.conversions);
+	return done == vm->opt->vcpus;
+}
+
+static void print_cost(const struct vm *vm, const struct timespec *start)
+{
+	struct timespec now;
+	char size[24];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	printf("%llu conversions of %s in total, %.1f s\n", vm->mem.conversions,
+	       size_text(size, sizeof(size), vm->mem.converted),
+	       now.tv_sec - start->tv_sec + (now.tv_nsec - start->tv_nsec) / 1e9);
+}
+
+static enum exit_status run(struct vm *vm)
+{
+	const struct options *opt = vm->opt;
+	struct timespec start;
+	struct map *map;
+	bool ended;
+
+	announce(vm);
+	held_check_start(vm);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	vcpus_run(vm);
+	ended = check_end(vm);
+	if (!opt->quiet)
+		print_cost(vm, &start);
+
+	map = map_take(vm);
+	if (ended) {
+		held_check_split(vm);
+		held_check_teardown(vm);
+	}
+	if (opt->map && !opt->quiet)
+		map_print(map, opt);
+	return checks_print(opt->quiet) ? STATUS_FAILED : STATUS_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = {
+		.store = vm_store("shmem"),
+		.hole = DEFAULT_HOLE,
+		.vcpus = 2,
+		.rounds = 2,
+		.timeout = 120,
+		.map = true,
+	};
+	static struct vm vm;
+	__u64 entry;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	parse_options(&opt, argc, argv);
+	settle_sizes(&opt);
+	vm_create(&vm, &opt);
+	memory_create(&vm.mem, &opt);
+	vm_add_slots(&vm);
+	entry = load_guest(&vm.mem, &opt);
+	vm_add_vcpus(&vm, entry);
+	return run(&vm);
+}
