@@ -4,7 +4,7 @@
 
 MAKEFLAGS += --no-print-directory
 FLAVOUR ?= normal
-export FLAVOUR FLAVOURS TESTS CACHE
+export FLAVOUR FLAVOURS TESTS
 
 help: ## this text
 	@echo 'guestmem: private guest memory as a file descriptor'

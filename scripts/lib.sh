@@ -27,12 +27,15 @@ die()  { printf '%s: error: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 # usage SCRIPT: the comment block at the script's head, from its third line on.
 usage() { sed -n '3,/^[^#]/{s/^# \{0,1\}//p;}' "$1"; }
 
+# kbuild cannot live with these in a path.
+[[ $TOP$CACHE != *[[:space:]:]* ]] || die "no blanks or colons, please: $TOP, $CACHE"
+
 minutes() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
 # --- packages ---------------------------------------------------------------
 
 PKG_KERNEL=(linux-source-6.12 gcc make flex bison bc libelf-dev libssl-dev
-	    libc6-dev cpio rsync xz-utils patch kmod ccache python3 util-linux)
+	    libc6-dev cpio rsync xz-utils patch ccache python3 util-linux)
 PKG_GUEST=(qemu-system-x86 busybox-static cpio gzip)
 PKG_CHECK=(sparse shellcheck perl)
 PKG_SERIES=(git)
@@ -55,6 +58,8 @@ need_packages() {
 		command -v sudo >/dev/null ||
 			die "packages missing: ${missing[*]}; run as root, or install sudo, or install them"
 		become=(sudo)
+		# A password can be asked for here, not from a background job.
+		sudo -v || die "packages missing, and sudo refuses: ${missing[*]}"
 	fi
 	mkdir -p "$BUILD/logs"
 	run_logged "installing packages: ${missing[*]}" "$BUILD/logs/packages.log" \
@@ -74,20 +79,23 @@ install_packages() {
 
 # --- one build at a time ----------------------------------------------------
 
-# Clones share the cache's trees; the lock lives as long as this process.
+# Clones share the cache's trees; the lock lives as long as this process and is
+# its children's, too.
 lock_cache() {
-	[[ -z ${LOCK_FD:-} ]] || return 0
+	[[ -z ${GUESTMEM_LOCKED:-} ]] || return 0
 	mkdir -p "$CACHE"
 	exec {LOCK_FD}>"$CACHE/lock"
-	flock -n "$LOCK_FD" && return 0
-	say "waiting for another build that uses $CACHE"
-	flock "$LOCK_FD"
+	if ! flock -n "$LOCK_FD"; then
+		say "waiting for another build that uses $CACHE"
+		flock "$LOCK_FD"
+	fi
+	export GUESTMEM_LOCKED=1
 }
 
 unlock_cache() {
 	[[ -n ${LOCK_FD:-} ]] || return 0
 	exec {LOCK_FD}>&-
-	unset LOCK_FD
+	unset LOCK_FD GUESTMEM_LOCKED
 }
 
 # lock_boot DIR: one guest at a time writes its logs there.

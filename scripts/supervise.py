@@ -107,6 +107,8 @@ def stop(qemu):
 def supervise(args, command):
     """Returns why the guest did not finish, or None."""
     reader = JobReader(args.job, args.live)
+    # timeout(1) ends QEMU even if this supervisor is killed.
+    command = ["timeout", "-k", "5", str(args.limit + 60)] + command
     qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = heard = time.monotonic()
