@@ -14,22 +14,22 @@ help: ## this text
 	@echo
 	@echo 'FLAVOUR=normal|debug|icount selects a kernel. Times are for 2 cores; cold is once.'
 
-run: ## a guest on MFD_GUEST memory in QEMU, ARGS="..." to its VMM (cold 8 min, then 20 s)
+run: ## a guest on MFD_GUEST memory in QEMU, ARGS="..." to its VMM (cold 8 min, then 30 s)
 	@scripts/run -- $(ARGS)
 
-test: ## all tests on both kernels, TESTS=glob FLAVOURS="normal debug" (cold 30 min)
+test: ## all tests on both kernels, TESTS=glob FLAVOURS="normal debug" (cold 40 min)
 	@scripts/test
 
-kernel: ## build the test kernel (cold 6 min, debug 10 min, no change 1 s)
+kernel: ## build the test kernel (cold 6 min, debug 9 min, no change 1 s)
 	@scripts/kernel
 
 print-image: ## print the path of the bootable image and nothing else
 	@scripts/kernel --print
 
 boot: ## a shell in the test kernel with this machine's tools, CMD="..." runs one command
-	@scripts/boot -- $(CMD)
+	@scripts/boot -- $${CMD:+"$$CMD"}
 
-check: ## checkpatch, sparse, W=1, kernel-doc, series and ownership (cold 8 min, then 1 min)
+check: ## checkpatch, sparse, W=1, kernel-doc, series and ownership (cold 4 min, then 1 min)
 	@scripts/check
 
 bench: ## measurements (come with the huge-page work; fails until then)

@@ -195,7 +195,7 @@ NO_SPLAT = re.compile(r"^kasan: |KernelAddressSanitizer|Command line:|"
                       r"^WARNING: .*(speculative|mitigation)", re.IGNORECASE)
 # A stack that an asked-for failure prints is none either.
 BENIGN_TRACE = re.compile(r"FAULT_INJECTION: forcing a failure|invoked oom-killer|"
-                          r"page allocation failure|sysrq:", re.IGNORECASE)
+                          r"page allocation failure|vmalloc error:|sysrq:", re.IGNORECASE)
 TRACE = re.compile(r"^Call Trace:")
 QUIET_LINES = 25
 SPLAT_LINES = 60

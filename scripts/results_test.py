@@ -148,6 +148,10 @@ class Splats(unittest.TestCase):
         self.assertEqual(kernel("FAULT_INJECTION: forcing a failure.", "name failslab, interval 1",
                                 "CPU: 0 PID: 1 Comm: x", "Call Trace:", " <TASK>"), [])
 
+    def test_failed_allocation(self):
+        self.assertEqual(kernel("kvm_race: vmalloc error: size 4096, vm_struct allocation failed, mode:0x1",
+                                "CPU: 0 PID: 1 Comm: x", "Call Trace:", " <TASK>"), [])
+
     def test_splat_after_asked_for_failure(self):
         self.assertEqual(len(kernel("FAULT_INJECTION: forcing a failure.", "Call Trace:",
                                     "WARNING: CPU: 0 PID: 1 at x")), 1)

@@ -27,7 +27,7 @@
 /**
  * struct guestmem_info - what a guest file is and holds (GUESTMEM_GET_INFO)
  * @size: sizeof(struct guestmem_info), set by the caller
- * @flags: 0 from the caller; GUESTMEM_INFO_* on return
+ * @flags: GUESTMEM_INFO_* on return; no other bit may be set on entry
  * @file_size: size of the file in bytes
  * @granule: bytes that the size and the offsets of the file are multiples of
  * @pages_4k: folios of 4K held
