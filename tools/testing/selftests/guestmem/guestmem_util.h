@@ -142,6 +142,7 @@ struct vm {
  * @GUEST_STAMP: set every dword to its own address ^ value
  * @GUEST_VERIFY: every dword is its own address ^ value
  * @GUEST_VERIFY_OR_ZERO: the same, or zero
+ * @NR_GUEST_OPS: how many there are
  */
 enum guest_op {
 	GUEST_FILL,

@@ -40,6 +40,7 @@
  * @stop: set to end it
  * @loops: how often it went round
  * @bad: first result that must not be, or 0
+ * @thread: the host thread that runs it
  */
 struct worker {
 	struct vm *vm;
