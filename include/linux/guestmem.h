@@ -106,6 +106,7 @@ struct guestmem_consumer {
  * @file: a reference, so that the memory outlives the file descriptor
  * @consumer: the guest
  * @addr: consumer address that the first index appears at
+ * @claimed: made the file the guest's, see guestmem_abort_bind()
  * @priv: the consumer's, for example its memslot
  *
  * All fields are constant between guestmem_bind() and guestmem_unbind().
@@ -116,6 +117,7 @@ struct guestmem_binding {
 	struct file *file;
 	struct guestmem_consumer *consumer;
 	u64 addr;
+	bool claimed;
 	void *priv;
 };
 
@@ -181,7 +183,7 @@ static inline int guestmem_check_owner(struct file *file)
 
 int guestmem_memfd_flags(unsigned int *flags);
 int guestmem_memfd_init(struct file *file, unsigned int flags);
-int guestmem_add_seals(struct file *file, unsigned int seals);
+int guestmem_add_seals(struct file *file, unsigned int seals, unsigned int old);
 
 struct file *guestmem_create(const char *name, loff_t size,
 			     struct guestmem_consumer *consumer);
@@ -191,6 +193,7 @@ struct guestmem_binding *guestmem_bind(struct file *file,
 				       struct guestmem_consumer *consumer,
 				       u64 offset, unsigned long npages,
 				       u64 addr, void *priv);
+void guestmem_abort_bind(struct guestmem_binding *binding);
 void guestmem_unbind(struct guestmem_binding *binding);
 int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 		     unsigned long *pfn, unsigned int *order);
@@ -268,7 +271,8 @@ static inline int guestmem_memfd_init(struct file *file, unsigned int flags)
 	return 0;
 }
 
-static inline int guestmem_add_seals(struct file *file, unsigned int seals)
+static inline int guestmem_add_seals(struct file *file, unsigned int seals,
+				     unsigned int old)
 {
 	/* F_SEAL_GUEST */
 	return seals & 0x0100 ? -EINVAL : 0;

@@ -201,15 +201,25 @@ static int guestmem_may_bind(struct guestmem *gm, struct guestmem_consumer *cons
 }
 
 /* The file becomes @consumer's, for life. */
-static int guestmem_claim(struct guestmem *gm, struct guestmem_consumer *consumer)
+static int guestmem_claim(struct guestmem *gm, struct guestmem_binding *binding)
 {
+	struct guestmem_consumer *consumer = binding->consumer;
+
 	if (gm->vm_id)
 		return 0;
 	if (!try_module_get(consumer->ops->owner))
 		return -ENODEV;
 	gm->ops = consumer->ops;
 	gm->vm_id = consumer->id;
+	binding->claimed = true;
 	return 0;
+}
+
+static void guestmem_unclaim(struct guestmem *gm)
+{
+	module_put(gm->ops->owner);
+	gm->ops = NULL;
+	gm->vm_id = 0;
 }
 
 static void guestmem_insert(struct guestmem *gm, struct guestmem_binding *binding)
@@ -274,7 +284,7 @@ struct guestmem_binding *guestmem_bind(struct file *file,
 	filemap_invalidate_lock(inode->i_mapping);
 	ret = guestmem_may_bind(gm, consumer, binding->node.start, binding->node.last);
 	if (!ret)
-		ret = guestmem_claim(gm, consumer);
+		ret = guestmem_claim(gm, binding);
 	if (!ret) {
 		binding->file = get_file(file);
 		guestmem_insert(gm, binding);
@@ -289,6 +299,43 @@ struct guestmem_binding *guestmem_bind(struct file *file,
 }
 EXPORT_SYMBOL_GPL(guestmem_bind);
 
+/* Take @binding out of the file's; with @abort as if it had never been made. */
+static void guestmem_drop_binding(struct guestmem_binding *binding, bool abort)
+{
+	struct guestmem *gm = binding->gm;
+	struct address_space *mapping = gm->inode->i_mapping;
+
+	filemap_invalidate_lock(mapping);
+	down_write(&gm->bind_lock);
+	interval_tree_remove(&binding->node, &gm->bindings);
+	WRITE_ONCE(gm->nr_bindings, gm->nr_bindings - 1);
+	up_write(&gm->bind_lock);
+	if (abort && binding->claimed)
+		guestmem_unclaim(gm);
+	guestmem_check(gm);
+	filemap_invalidate_unlock(mapping);
+
+	guestmem_stat_bindings(-1);
+	fput(binding->file);
+	kfree(binding);
+}
+
+/**
+ * guestmem_abort_bind - undo guestmem_bind()
+ * @binding: the binding; freed
+ *
+ * For a consumer that fails after it has bound a file and before it has asked
+ * for a page.  If the file was nobody's before, it is nobody's again: the
+ * consumer has made no other binding of it since.
+ *
+ * Context: Process context, may sleep.  Takes invalidate_lock.  Cannot fail.
+ */
+void guestmem_abort_bind(struct guestmem_binding *binding)
+{
+	guestmem_drop_binding(binding, true);
+}
+EXPORT_SYMBOL_GPL(guestmem_abort_bind);
+
 /**
  * guestmem_unbind - take a range of a guest file back from a consumer
  * @binding: the binding; freed
@@ -301,20 +348,7 @@ EXPORT_SYMBOL_GPL(guestmem_bind);
  */
 void guestmem_unbind(struct guestmem_binding *binding)
 {
-	struct guestmem *gm = binding->gm;
-	struct address_space *mapping = gm->inode->i_mapping;
-
-	filemap_invalidate_lock(mapping);
-	down_write(&gm->bind_lock);
-	interval_tree_remove(&binding->node, &gm->bindings);
-	WRITE_ONCE(gm->nr_bindings, gm->nr_bindings - 1);
-	up_write(&gm->bind_lock);
-	guestmem_check(gm);
-	filemap_invalidate_unlock(mapping);
-
-	guestmem_stat_bindings(-1);
-	fput(binding->file);
-	kfree(binding);
+	guestmem_drop_binding(binding, false);
 }
 EXPORT_SYMBOL_GPL(guestmem_unbind);
 
@@ -364,6 +398,8 @@ static int guestmem_give_folio(struct guestmem_binding *binding,
 	pgoff_t offset = guestmem_index(binding, addr) - folio->index;
 	int ret = 0;
 
+	/* a larger one may reach beyond the binding */
+	VM_WARN_ON_ONCE_FOLIO(folio_test_large(folio), folio);
 	if (guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN))
 		return 0;
 	if (gm->ops->prepare)
@@ -449,6 +485,7 @@ static int guestmem_populate_locked(struct guestmem_binding *binding, u64 addr,
 	struct guestmem *gm = binding->gm;
 	pgoff_t index = guestmem_index(binding, addr);
 	struct folio *folio;
+	bool spoilt = false;
 	int ret;
 
 	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
@@ -466,9 +503,14 @@ static int guestmem_populate_locked(struct guestmem_binding *binding, u64 addr,
 		pagefault_enable();
 		if (!ret)
 			guestmem_set_mark(gm, index, GUESTMEM_MARK_GIVEN);
+		else
+			spoilt = true;
 	}
 	folio_unlock(folio);
 	folio_put(folio);
+	/* @fn may have written to it; the next to ask for the page gets a new one */
+	if (spoilt)
+		gm->store->punch(gm, index, index + 1);
 	return ret;
 }
 
@@ -508,8 +550,8 @@ static int guestmem_populate_page(struct guestmem_binding *binding, u64 addr,
  * @npages: how many pages; the end of the binding ends it as well
  * @fn: called for each page, in order, with the page and its source, with
  *	invalidate_lock and the folio lock held and page faults disabled; it
- *	returns -EFAULT, before it has changed anything, if the source is not
- *	there
+ *	returns -EFAULT if the source is not there, and is called again then,
+ *	with another page.  A page that it fails with is thrown away
  * @arg: for @fn
  *
  * For consumers whose pages take their first content through the consumer's own

@@ -87,7 +87,7 @@ static void guestmem_commit(struct guestmem *gm, struct file *file)
 }
 
 /* Is @inode a guest file, with all that belongs to it? */
-static bool guestmem_sealed(struct inode *inode)
+bool guestmem_sealed(struct inode *inode)
 {
 	if (!mapping_inaccessible(inode->i_mapping))
 		return false;
@@ -107,7 +107,10 @@ static int guestmem_gate(struct inode *inode)
 		return 0;
 	wait_event(guestmem_seal_wait, guestmem_sealed(inode) ||
 		   READ_ONCE(inode->i_fop) != &guestmem_fops);
-	return guestmem_sealed(inode) ? 0 : restart_syscall();
+	if (guestmem_sealed(inode))
+		return 0;
+	/* a worker of io_uring has no system call of its own to restart */
+	return current->flags & PF_IO_WORKER ? -EINTR : restart_syscall();
 }
 
 /* Slow path of guestmem_refuse(), and all of a refused file operation. */
@@ -185,14 +188,30 @@ int guestmem_memfd_init(struct file *file, unsigned int flags)
 	return 0;
 }
 
+/* For iterate_fd(): 1 if the table's entry is the only reference beside ours. */
+static int guestmem_sole_entry(const void *p, struct file *file, unsigned int fd)
+{
+	/*
+	 * fcntl() has a reference of its own if the table is shared, and borrows
+	 * that of the table if not.  The table cannot become shared behind our
+	 * back, only we could do that.  If it stops being shared, the answer is
+	 * no by mistake, which is allowed.
+	 */
+	long fcntl_refs = atomic_read(&current->files->count) > 1;
+
+	if (file != p)
+		return 0;
+	return file_count(file) == 1 + fcntl_refs ? 1 : -EBUSY;
+}
+
 /*
  * Is the caller's descriptor the only reference to the file, and has the file
  * never been used?
  *
- * fcntl() has its own reference if the descriptor table is shared, and borrows
- * that of the table if not.  The table cannot become shared behind our back,
- * only we could do that.  If it stops being shared, the answer is no by
- * mistake, which is allowed.
+ * To count references is not enough: another thread may have closed the
+ * descriptor, and the second reference be another process's, which can be in an
+ * operation without one more.  So the entry in our table is looked up, and the
+ * count read while the table's lock keeps it there.
  *
  * The order counts: who drops the reference to the file after it had mapped it,
  * filled it, or got hold of its dentry, is seen by the later checks.
@@ -200,9 +219,8 @@ int guestmem_memfd_init(struct file *file, unsigned int flags)
 static bool guestmem_pristine(struct file *file)
 {
 	struct address_space *mapping = file->f_mapping;
-	long fdget_refs = atomic_read(&current->files->count) > 1;
 
-	if (file_count(file) != 1 + fdget_refs)
+	if (iterate_fd(current->files, 0, guestmem_sole_entry, file) != 1)
 		return false;
 	/* pairs with the full barrier of the fput() that made it so */
 	smp_rmb();
@@ -257,23 +275,23 @@ static int guestmem_seal(struct file *file)
  * guestmem_add_seals - guestmem's part of fcntl(F_ADD_SEALS)
  * @file: a memfd whose seals are not sealed
  * @seals: to be added
+ * @old: that the file has
  *
  * Context: inode->i_rwsem held for writing.
  * Return: 0; -EPERM if not the owner; -EBUSY if the file is in use or is not
  * empty; -EOPNOTSUPP if there is no store for it; -EINVAL for write seals,
  * which contradict a guest's use of the file; -ENOMEM.
  */
-int guestmem_add_seals(struct file *file, unsigned int seals)
+int guestmem_add_seals(struct file *file, unsigned int seals, unsigned int old)
 {
-	lockdep_assert_held_write(&file_inode(file)->i_rwsem);
-	if (!guestmem_file(file) && !(seals & F_SEAL_GUEST))
-		return 0;
-	if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
-		return -EINVAL;
-	if (guestmem_file(file))
-		return guestmem_check_owner(file);
+	int ret = guestmem_check_owner(file);
 
-	return guestmem_seal(file);
+	lockdep_assert_held_write(&file_inode(file)->i_rwsem);
+	if (ret || !((seals | old) & F_SEAL_GUEST))
+		return ret;
+	if ((seals | old) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EINVAL;
+	return guestmem_file(file) ? 0 : guestmem_seal(file);
 }
 
 /**

@@ -192,8 +192,9 @@ static long guestmem_fallocate(struct file *file, int mode, loff_t offset,
 	else
 		ret = guestmem_allocate(gm, offset >> PAGE_SHIFT,
 					(offset + len) >> PAGE_SHIFT);
+	/* what is done is done, whatever becomes of the time stamps */
 	if (!ret)
-		ret = file_modified(file);
+		file_modified(file);
 	inode_unlock(inode);
 	return ret;
 }
@@ -227,6 +228,7 @@ const struct file_operations guestmem_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= guestmem_show_fdinfo,
 };
+EXPORT_SYMBOL_GPL(guestmem_fops);
 
 /* The size is given once.  Nothing is allocated: that is what populating does. */
 static int guestmem_set_size(struct inode *inode, loff_t size)

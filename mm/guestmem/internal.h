@@ -54,8 +54,6 @@
  *	invalidate_lock held (shared is enough).  -ENOMEM, -EINVAL beyond the
  *	size.
  *
- * @max_order: The order that a new folio at @index would have at most.
- *
  * @punch: Remove all folios of the index range [@start, @end).  They are
  *	mapped nowhere.  May not fail.  Called with invalidate_lock held for
  *	writing.
@@ -67,7 +65,6 @@ struct guestmem_store_ops {
 	int (*set_size)(struct guestmem *gm, loff_t size);
 	int (*get_folio)(struct guestmem *gm, pgoff_t index,
 			 struct folio **foliop);
-	unsigned int (*max_order)(struct guestmem *gm, pgoff_t index);
 	void (*punch)(struct guestmem *gm, pgoff_t start, pgoff_t end);
 };
 
@@ -81,10 +78,10 @@ extern const struct guestmem_store_ops guestmem_shmem_store;
  *	to the structure only, to be compared and never used
  * @flags: GUESTMEM_MOVABLE, GUESTMEM_NOHUGEPAGE
  * @vm_id: id of the guest that the file belongs to for life; 0 while none.
- *	Written once, under invalidate_lock
+ *	Written under invalidate_lock
  * @born_bound: made by guestmem_create() for the guest of @vm_id
  * @ops: ops of that guest's consumer, NULL while none; pins their module.
- *	Written once, under invalidate_lock
+ *	Written under invalidate_lock
  * @bind_lock: protects @bindings.  Changed only with invalidate_lock held for
  *	writing as well, so that either lock is enough to read; bind_lock
  *	exists for the memory error path, which holds a folio lock
@@ -112,6 +109,7 @@ static inline unsigned long guestmem_granule(const struct guestmem *gm)
 }
 
 /* core.c */
+bool guestmem_sealed(struct inode *inode);
 struct guestmem *guestmem_owned(struct inode *inode);
 void guestmem_release_file(struct guestmem *gm);
 

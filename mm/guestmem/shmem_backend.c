@@ -7,8 +7,8 @@
  * NUMA policy.  What guest memory must not inherit is taken away when the file
  * is attached:
  *
- *  - swap: the mapping is unevictable, VM_LOCKED makes shmem_writepage() turn
- *    every folio away, as for memory locked with SHM_LOCK;
+ *  - reclaim and swap: the mapping is unevictable, and has no writepage
+ *    operation;
  *  - drop_caches and POSIX_FADV_DONTNEED, which evict clean folios: every folio
  *    is dirty from the start;
  *  - migration: AS_INACCESSIBLE, and no migrate_folio operation;
@@ -32,13 +32,11 @@ const struct address_space_operations guestmem_shmem_aops = {
 static void guestmem_shmem_attach(struct guestmem *gm)
 {
 	struct address_space *mapping = gm->inode->i_mapping;
-	struct shmem_inode_info *info = SHMEM_I(gm->inode);
 
 	mapping->a_ops = &guestmem_shmem_aops;
 	/* pages that cannot move stay out of ZONE_MOVABLE and CMA */
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER);
-	info->flags |= VM_LOCKED;
-	info->seals |= F_SEAL_GUEST | F_SEAL_EXEC;
+	SHMEM_I(gm->inode)->seals |= F_SEAL_GUEST | F_SEAL_EXEC;
 }
 
 static int guestmem_shmem_set_size(struct guestmem *gm, loff_t size)
@@ -59,11 +57,6 @@ static int guestmem_shmem_get_folio(struct guestmem *gm, pgoff_t index,
 	return ret;
 }
 
-static unsigned int guestmem_shmem_max_order(struct guestmem *gm, pgoff_t index)
-{
-	return 0;
-}
-
 static void guestmem_shmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
 	loff_t last = end > MAX_LFS_FILESIZE >> PAGE_SHIFT ?
@@ -78,6 +71,5 @@ const struct guestmem_store_ops guestmem_shmem_store = {
 	.attach		= guestmem_shmem_attach,
 	.set_size	= guestmem_shmem_set_size,
 	.get_folio	= guestmem_shmem_get_folio,
-	.max_order	= guestmem_shmem_max_order,
 	.punch		= guestmem_shmem_punch,
 };

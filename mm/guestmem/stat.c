@@ -2,16 +2,14 @@
 /*
  * What guest files hold: fdinfo, GUESTMEM_GET_INFO, and totals in debugfs.
  *
- * Folios are counted when somebody asks, by a walk over the page cache under
- * RCU, one step for each folio.  It sees a file that changes meanwhile as a
- * mixture of before and after.  Totals are debugfs's "guestmem/stats".
+ * Folios are counted when somebody asks, by a walk over the page cache, one step
+ * for each folio.  Totals are in debugfs's "guestmem/stats".
  */
 #include <linux/debugfs.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
-#include <linux/rcupdate_wait.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -48,33 +46,32 @@ static void guestmem_count_folio(struct guestmem_usage *usage, struct folio *fol
 		usage->node_pages[folio_nid(folio)] += folio_nr_pages(folio);
 }
 
+/* invalidate_lock keeps the folios: none is referenced here. */
 static void guestmem_count(struct guestmem *gm, struct guestmem_usage *usage)
 {
-	XA_STATE(xas, &gm->inode->i_mapping->i_pages, 0);
+	struct address_space *mapping = gm->inode->i_mapping;
 	struct folio *folio;
+	unsigned long index;
 
-	rcu_read_lock();
-	xas_for_each(&xas, folio, ULONG_MAX) {
-		if (xas_retry(&xas, folio))
-			continue;
+	filemap_invalidate_lock_shared(mapping);
+	xa_for_each(&mapping->i_pages, index, folio) {
 		guestmem_count_folio(usage, folio);
-		if (need_resched()) {
-			xas_pause(&xas);
-			cond_resched_rcu();
-		}
+		cond_resched();
 	}
-	rcu_read_unlock();
+	filemap_invalidate_unlock_shared(mapping);
 }
 
 void guestmem_show_fdinfo(struct seq_file *m, struct file *file)
 {
-	struct guestmem *gm = file_inode(file)->i_private;
+	struct inode *inode = file_inode(file);
 	struct guestmem_usage usage = {};
+	struct guestmem *gm;
 	int node;
 
-	/* not there while a seal is pending */
-	if (!gm)
+	/* a seal is pending, perhaps in vain */
+	if (!guestmem_sealed(inode))
 		return;
+	gm = inode->i_private;
 	/* without memory for them, the lines of the nodes are left out */
 	usage.node_pages = kcalloc(nr_node_ids, sizeof(*usage.node_pages), GFP_KERNEL);
 	guestmem_count(gm, &usage);

@@ -29,23 +29,35 @@ static struct kvm *to_kvm(struct guestmem_consumer *consumer)
 }
 
 /*
+ * The slot as vCPUs see it, or NULL.  Protected by kvm->srcu.
+ *
  * A file is bound before its memslot is published.  Such a slot has no mapping,
- * and its arch part is not there yet.  The check is made with mmu_lock held and
- * the range added to the invalidation: whoever sees the slot from now on and
- * faults in it finds the invalidation in progress.
+ * and its arch part is not there yet.  The caller has mmu_lock, and has added
+ * the range to the invalidation: whoever sees the slot from now on and faults
+ * in it finds the invalidation in progress.
  *
  * A slot that is being deleted is replaced by a copy that is marked invalid, and
- * is there by this measure until its mappings are gone.
+ * that is what is found until its mappings are gone.
  */
-static bool kvm_guestmem_slot_published(struct kvm *kvm, struct kvm_memory_slot *slot)
+static struct kvm_memory_slot *kvm_guestmem_published(struct kvm *kvm,
+						      struct kvm_memory_slot *slot)
 {
-	bool published;
-	int idx;
+	return id_to_memslot(__kvm_memslots(kvm, slot->as_id), slot->id);
+}
 
-	idx = srcu_read_lock(&kvm->srcu);
-	published = id_to_memslot(__kvm_memslots(kvm, slot->as_id), slot->id);
-	srcu_read_unlock(&kvm->srcu, idx);
-	return published;
+static bool kvm_guestmem_unmap(struct kvm *kvm, struct guestmem_binding *binding,
+			       const struct guestmem_invalidation *inv)
+{
+	struct kvm_gfn_range range = {
+		.start = guestmem_addr_first(binding, inv),
+		.end = guestmem_addr_end(binding, inv),
+		.may_block = true,
+		.attr_filter = KVM_FILTER_PRIVATE,
+	};
+
+	kvm_mmu_invalidate_range_add(kvm, range.start, range.end);
+	range.slot = kvm_guestmem_published(kvm, binding->priv);
+	return range.slot && kvm_unmap_gfn_range(kvm, &range);
 }
 
 static void kvm_guestmem_invalidate_start(struct guestmem_consumer *consumer,
@@ -54,26 +66,18 @@ static void kvm_guestmem_invalidate_start(struct guestmem_consumer *consumer,
 	struct kvm *kvm = to_kvm(consumer);
 	struct guestmem_binding *binding;
 	bool flush = false;
+	int idx;
 
+	idx = srcu_read_lock(&kvm->srcu);
 	KVM_MMU_LOCK(kvm);
 	kvm_mmu_invalidate_begin(kvm);
 	for (binding = guestmem_first_binding(inv); binding;
-	     binding = guestmem_next_binding(inv, binding)) {
-		struct kvm_gfn_range range = {
-			.slot = binding->priv,
-			.start = guestmem_addr_first(binding, inv),
-			.end = guestmem_addr_end(binding, inv),
-			.may_block = true,
-			.attr_filter = KVM_FILTER_PRIVATE,
-		};
-
-		kvm_mmu_invalidate_range_add(kvm, range.start, range.end);
-		if (kvm_guestmem_slot_published(kvm, range.slot))
-			flush |= kvm_unmap_gfn_range(kvm, &range);
-	}
+	     binding = guestmem_next_binding(inv, binding))
+		flush |= kvm_guestmem_unmap(kvm, binding, inv);
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);
 	KVM_MMU_UNLOCK(kvm);
+	srcu_read_unlock(&kvm->srcu, idx);
 }
 
 static void kvm_guestmem_invalidate_end(struct guestmem_consumer *consumer,
@@ -107,8 +111,8 @@ static void kvm_guestmem_release(unsigned long pfn, unsigned int order)
 }
 #endif
 
-static const struct guestmem_consumer_ops kvm_guestmem_ops = {
-	.owner			= THIS_MODULE,
+/* @owner is the vendor module, which the arch hooks lead to; it pins this one. */
+static struct guestmem_consumer_ops kvm_guestmem_ops = {
 	.invalidate_start	= kvm_guestmem_invalidate_start,
 	.invalidate_end		= kvm_guestmem_invalidate_end,
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
@@ -119,6 +123,11 @@ static const struct guestmem_consumer_ops kvm_guestmem_ops = {
 #endif
 };
 
+void kvm_guestmem_init(struct module *module)
+{
+	kvm_guestmem_ops.owner = module;
+}
+
 void kvm_guestmem_init_vm(struct kvm *kvm)
 {
 	kvm->guestmem.ops = &kvm_guestmem_ops;
@@ -126,8 +135,8 @@ void kvm_guestmem_init_vm(struct kvm *kvm)
 }
 
 /*
- * The VM has no vCPU and no file descriptor left, but user space may still have
- * the guest files, and may punch holes into them.  Let go of them before the
+ * Nobody can run a vCPU of the VM any more, but user space may still have the
+ * guest files, and may punch holes into them.  Let go of them before the
  * MMU that an invalidation would work on is taken down.
  */
 void kvm_guestmem_destroy_vm(struct kvm *kvm)
@@ -170,7 +179,16 @@ int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
 	return 0;
 }
 
-/* The slot is not visible, never was, or has no vCPU to see it any more. */
+/* The slot has not been published, and is not going to be. */
+void kvm_guestmem_abort_bind(struct kvm_memory_slot *slot)
+{
+	if (!kvm_slot_has_guestmem(slot))
+		return;
+	guestmem_abort_bind(slot->gmem.binding);
+	slot->gmem.binding = NULL;
+}
+
+/* The slot is not visible any more, or has no vCPU to see it. */
 void kvm_guestmem_unbind(struct kvm_memory_slot *slot)
 {
 	guestmem_unbind(slot->gmem.binding);

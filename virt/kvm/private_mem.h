@@ -11,6 +11,7 @@
 
 #ifdef CONFIG_KVM_GUESTMEM
 
+void kvm_guestmem_init(struct module *module);
 void kvm_guestmem_init_vm(struct kvm *kvm);
 void kvm_guestmem_destroy_vm(struct kvm *kvm);
 int kvm_guestmem_check_cap(struct kvm *kvm);
@@ -18,6 +19,7 @@ bool kvm_guestmem_is_default(void);
 int kvm_guestmem_create(struct kvm *kvm, loff_t size);
 int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
 		      struct file *file, u64 offset);
+void kvm_guestmem_abort_bind(struct kvm_memory_slot *slot);
 void kvm_guestmem_unbind(struct kvm_memory_slot *slot);
 int kvm_guestmem_get_pfn(struct kvm_memory_slot *slot, gfn_t gfn,
 			 kvm_pfn_t *pfn, int *max_order);
@@ -33,6 +35,10 @@ static inline bool kvm_slot_has_guestmem(const struct kvm_memory_slot *slot)
 }
 
 #else /* !CONFIG_KVM_GUESTMEM */
+
+static inline void kvm_guestmem_init(struct module *module)
+{
+}
 
 static inline void kvm_guestmem_init_vm(struct kvm *kvm)
 {
@@ -61,6 +67,10 @@ static inline int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slo
 				    struct file *file, u64 offset)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline void kvm_guestmem_abort_bind(struct kvm_memory_slot *slot)
+{
 }
 
 static inline void kvm_guestmem_unbind(struct kvm_memory_slot *slot)

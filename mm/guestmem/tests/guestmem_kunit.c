@@ -304,6 +304,22 @@ static void bind_rules(struct kunit *test)
 	put_file(file);
 }
 
+/* C17: a bind that its consumer takes back has not made the file anybody's */
+static void bind_aborted(struct kunit *test)
+{
+	struct mock *mock = mock_new(test), *other = mock_new(test);
+	struct file *file = new_file(test, 4);
+	struct guestmem_binding *binding;
+
+	guestmem_abort_bind(bind(test, mock, file, 0, 4, MOCK_BASE));
+	KUNIT_EXPECT_EQ(test, 0, to_gm(file)->nr_bindings);
+	binding = bind(test, other, file, 0, 2, MOCK_BASE);
+	guestmem_abort_bind(bind(test, other, file, 2, 2, MOCK_BASE));
+	KUNIT_EXPECT_EQ(test, -EBUSY, try_bind(mock, file, 2 * PAGE_SIZE, 2));
+	guestmem_unbind(binding);
+	put_file(file);
+}
+
 /* a file that was made for one guest is no other's */
 static void bind_born_bound(struct kunit *test)
 {
@@ -539,6 +555,7 @@ struct populate_args {
 	struct kunit *test;
 	int calls;
 	int faults;	/* -EFAULT this often first */
+	int error;	/* after all of the page has been written */
 };
 
 static int populate_one(struct guestmem_binding *binding, u64 addr,
@@ -559,7 +576,7 @@ static int populate_one(struct guestmem_binding *binding, u64 addr,
 	kaddr = kmap_local_pfn(pfn);
 	left = copy_from_user(kaddr, src, PAGE_SIZE);
 	kunmap_local(kaddr);
-	return left ? -EFAULT : 0;
+	return left ? -EFAULT : args->error;
 }
 
 /* C12: the source is made present before invalidate_lock is taken */
@@ -601,6 +618,16 @@ static void populate(struct kunit *test)
 	args = (struct populate_args){ .test = test, .faults = 1000 };
 	KUNIT_EXPECT_EQ(test, -EFAULT, guestmem_populate(binding, MOCK_BASE + 3, src, 1,
 							 populate_one, &args));
+	/* invariant 6: what a failed attempt has left in the page is not seen */
+	args = (struct populate_args){ .test = test, .error = -EIO };
+	KUNIT_EXPECT_EQ(test, -EIO, guestmem_populate(binding, MOCK_BASE + 3, src, 1,
+						      populate_one, &args));
+	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(binding, MOCK_BASE + 3, &pfn, NULL));
+	kaddr = kmap_local_pfn(pfn);
+	KUNIT_EXPECT_NULL(test, memchr_inv(kaddr, 0, PAGE_SIZE));
+	kunmap_local(kaddr);
+	guestmem_put_pfn(pfn);
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 3, 1));
 	/* the end of the binding is the end */
 	args = (struct populate_args){ .test = test };
 	KUNIT_EXPECT_EQ(test, 1, guestmem_populate(binding, MOCK_BASE + 3, src, 4,
@@ -713,6 +740,7 @@ static void punch_against_fault(struct kunit *test)
 
 static struct kunit_case guestmem_test_cases[] = {
 	KUNIT_CASE(bind_rules),
+	KUNIT_CASE(bind_aborted),
 	KUNIT_CASE(bind_born_bound),
 	KUNIT_CASE(get_pfn),
 	KUNIT_CASE(max_order),

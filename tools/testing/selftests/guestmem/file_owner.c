@@ -39,7 +39,8 @@ static int foreign_rule_broken(int fd)
 		return 5;
 	if (ERRNO(fcntl(fd, F_ADD_SEALS, F_SEAL_GUEST)) != EPERM)
 		return 6;
-	if (ERRNO(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK)) != EPERM)
+	if (ERRNO(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK)) != EPERM ||
+	    ERRNO(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)) != EPERM)
 		return 7;
 	if (ERRNO(fcntl(fd, F_GET_SEALS)) != EPERM)
 		return 8;

@@ -314,6 +314,14 @@ TEST_F(seal, r1_clears_exec_bits)
 	close(fd);
 }
 
+/* A guest writes: the two contradict each other, whichever comes first. */
+TEST_F(seal, against_write_seal)
+{
+	ASSERT_OK(fcntl(self->fd, F_ADD_SEALS, F_SEAL_WRITE));
+	EXPECT_ERRNO(EINVAL, seal(self->fd));
+	EXPECT_EQ(0, fcntl(self->fd, F_GET_SEALS) & F_SEAL_GUEST);
+}
+
 /* Other seals keep their meaning before and beside this one. */
 TEST_F(seal, with_grow_seal)
 {

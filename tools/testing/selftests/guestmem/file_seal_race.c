@@ -262,4 +262,68 @@ TEST_F_TIMEOUT(seal_race, c1_one_side_wins, SLOW)
 		EXPECT_GT(round, won);
 }
 
+/**
+ * struct closer - the thread that closes the descriptor that is being sealed
+ * @fd: the descriptor
+ * @delay: microseconds until then
+ */
+struct closer {
+	int fd;
+	int delay;
+};
+
+static void *closer_thread(void *arg)
+{
+	struct closer *closer = arg;
+
+	spin(closer->delay);
+	close(closer->fd);
+	return NULL;
+}
+
+/* A process with one thread takes no reference for the time of an operation. */
+static void child_uses(int fd, atomic_bool *stop)
+{
+	int seals;
+
+	while (!atomic_load(stop))
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
+	seals = fcntl(fd, F_GET_SEALS);
+	_exit(seals < 0 || seals & F_SEAL_GUEST);
+}
+
+/*
+ * C1: sealing counts references. When another thread closes the descriptor
+ * meanwhile, the one that is left in the caller's place is another process's,
+ * and must not be taken for it.
+ */
+TEST(c1_descriptor_closed_meanwhile)
+{
+	atomic_bool *stop = shared_alloc(PAGE);
+	struct closer closer;
+	pthread_t thread;
+	int round, err;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, (void *)stop);
+	for (round = 0; round < 200 && !_metadata->exit_code; round++) {
+		atomic_store(stop, false);
+		closer = (struct closer) { .fd = memfd(MFD_ALLOW_SEALING),
+					   .delay = round % 20 * 25 };
+		ASSERT_LE(0, closer.fd);
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			child_uses(closer.fd, stop);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, closer_thread, &closer));
+		do
+			err = seal(closer.fd);
+		while (err == EBUSY);
+		pthread_join(thread, NULL);
+		atomic_store(stop, true);
+		EXPECT_EQ(EBADF, err);
+		EXPECT_EQ(0, wait_child(pid));
+	}
+}
+
 TEST_HARNESS_MAIN

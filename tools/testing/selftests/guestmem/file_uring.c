@@ -290,6 +290,10 @@ TEST_F(uring, c16_files_update)
 	EXPECT_EQ(-EPERM, ring_do(&self->ring, REQUEST(.opcode = IORING_OP_FILES_UPDATE,
 						       .fd = -1, .len = 1,
 						       .addr = (uintptr_t)&self->fd)));
+	EXPECT_EQ(-EPERM, ring_do(&self->ring, REQUEST(.opcode = IORING_OP_FILES_UPDATE,
+						       .fd = -1, .len = 1,
+						       .off = IORING_FILE_INDEX_ALLOC,
+						       .addr = (uintptr_t)&self->fd)));
 	/* The slots are as empty as they were. */
 	EXPECT_EQ(-EBADF, ring_do(&self->ring, &(struct io_uring_sqe) {
 					.opcode = IORING_OP_READ, .fd = 0,

@@ -221,6 +221,19 @@ TEST_F(bind, r2_second_vm_after_the_first)
 	EXPECT_EQ(0, guest_bound(self->fd));
 }
 
+/* C17: nor does one that KVM fails after it has bound the file. */
+TEST_F(bind, c17_failed_slot_claims_nothing)
+{
+	struct vm other;
+
+	EXPECT_ERRNO(EINVAL, BIND(1, 1ULL << 62, SIZE, 0));
+	EXPECT_EQ(0, guest_bound(self->fd));
+	ASSERT_OK(vm_create(&other, 1));
+	EXPECT_OK(vm_bind(&other, 1, GPA, SIZE, self->shared, self->fd, 0));
+	EXPECT_ERRNO(EBUSY, BIND(1, GPA, SIZE, 0));
+	vm_destroy(&other);
+}
+
 /* A failed bind claims nothing. */
 TEST_F(bind, failed_bind_claims_nothing)
 {
