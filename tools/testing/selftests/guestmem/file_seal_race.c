@@ -5,6 +5,8 @@
  * file is empty and what came after was refused; where it lost (EBUSY), the
  * file is an ordinary memfd and nobody saw EPERM.
  */
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -263,66 +265,108 @@ TEST_F_TIMEOUT(seal_race, c1_one_side_wins, SLOW)
 }
 
 /**
- * struct closer - the thread that closes the descriptor that is being sealed
- * @fd: the descriptor
- * @delay: microseconds until then
+ * struct blocked - a write that holds the file's lock until its source is gone
+ * @fd: the file
+ * @uffd: tells when the write has come to its source, and waits there
+ * @source: a page that nobody provides
+ * @sealed: what sealing said, by a second thread that waits for the lock
  */
-struct closer {
+struct blocked {
 	int fd;
-	int delay;
+	int uffd;
+	void *source;
+	int sealed;
 };
 
-static void *closer_thread(void *arg)
+static int blocked_start(struct blocked *blocked)
 {
-	struct closer *closer = arg;
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
-	spin(closer->delay);
-	close(closer->fd);
+	blocked->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	blocked->source = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (blocked->uffd < 0 || blocked->source == MAP_FAILED)
+		return -1;
+	reg.range.start = (uintptr_t)blocked->source;
+	reg.range.len = PAGE;
+	return ioctl(blocked->uffd, UFFDIO_API, &api) ?:
+	       ioctl(blocked->uffd, UFFDIO_REGISTER, &reg);
+}
+
+/* The write finds no source and ends with EFAULT. */
+static int blocked_end(struct blocked *blocked)
+{
+	struct uffdio_range range = { .start = (uintptr_t)blocked->source, .len = PAGE };
+
+	return munmap(blocked->source, PAGE) ?: ioctl(blocked->uffd, UFFDIO_WAKE, &range);
+}
+
+static void *write_thread(void *arg)
+{
+	struct blocked *blocked = arg;
+
+	if (pwrite(blocked->fd, blocked->source, 1, 0) >= 0)
+		blocked->sealed = -1;
 	return NULL;
 }
 
-/* A process with one thread takes no reference for the time of an operation. */
-static void child_uses(int fd, atomic_bool *stop)
+static void *seal_thread(void *arg)
 {
+	struct blocked *blocked = arg;
+
+	blocked->sealed = seal(blocked->fd);
+	return NULL;
+}
+
+/* Has another reference to the file, and one thread, so that it takes no more. */
+static pid_t fork_holder(int fd, int done)
+{
+	pid_t pid = fork();
+	char byte;
 	int seals;
 
-	while (!atomic_load(stop))
-		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
+	if (pid)
+		return pid;
+	if (read(done, &byte, 1) != 1)
+		_exit(2);
 	seals = fcntl(fd, F_GET_SEALS);
 	_exit(seals < 0 || seals & F_SEAL_GUEST);
 }
 
 /*
  * C1: sealing counts references. When another thread closes the descriptor
- * meanwhile, the one that is left in the caller's place is another process's,
- * and must not be taken for it.
+ * while the sealing one waits for the file's lock, the reference that is left
+ * in its place is another process's, and must not be taken for it.
  */
 TEST(c1_descriptor_closed_meanwhile)
 {
-	atomic_bool *stop = shared_alloc(PAGE);
-	struct closer closer;
-	pthread_t thread;
-	int round, err;
+	struct blocked blocked;
+	pthread_t thread[2];
+	struct pollfd poll_fd;
+	int round, done[2];
 	pid_t pid;
 
-	ASSERT_NE(MAP_FAILED, (void *)stop);
-	for (round = 0; round < 200 && !_metadata->exit_code; round++) {
-		atomic_store(stop, false);
-		closer = (struct closer) { .fd = memfd(MFD_ALLOW_SEALING),
-					   .delay = round % 20 * 25 };
-		ASSERT_LE(0, closer.fd);
-		pid = fork();
+	ASSERT_OK(pipe(done));
+	for (round = 0; round < 20 && !_metadata->exit_code; round++) {
+		blocked.fd = memfd(MFD_ALLOW_SEALING);
+		ASSERT_LE(0, blocked.fd);
+		pid = fork_holder(blocked.fd, done[0]);
 		ASSERT_LE(0, pid);
-		if (!pid)
-			child_uses(closer.fd, stop);
-		ASSERT_EQ(0, pthread_create(&thread, NULL, closer_thread, &closer));
-		do
-			err = seal(closer.fd);
-		while (err == EBUSY);
-		pthread_join(thread, NULL);
-		atomic_store(stop, true);
-		EXPECT_EQ(EBADF, err);
+		ASSERT_OK(blocked_start(&blocked));
+		ASSERT_EQ(0, pthread_create(&thread[0], NULL, write_thread, &blocked));
+		poll_fd = (struct pollfd) { .fd = blocked.uffd, .events = POLLIN };
+		ASSERT_EQ(1, poll(&poll_fd, 1, -1));
+		ASSERT_EQ(0, pthread_create(&thread[1], NULL, seal_thread, &blocked));
+		usleep(20000);
+		close(blocked.fd);
+		ASSERT_OK(blocked_end(&blocked));
+		pthread_join(thread[0], NULL);
+		pthread_join(thread[1], NULL);
+		EXPECT_TRUE(blocked.sealed == EBUSY || blocked.sealed == EBADF);
+		EXPECT_EQ(1, write(done[1], "", 1));
 		EXPECT_EQ(0, wait_child(pid));
+		close(blocked.uffd);
 	}
 }
 
