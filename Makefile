@@ -14,7 +14,7 @@ help: ## this text
 	@echo
 	@echo 'FLAVOUR=normal|debug|icount selects a kernel. Times are for 2 cores; cold is once.'
 
-run: ## a guest on MFD_GUEST memory in QEMU, ARGS="..." to its VMM (cold 8 min, then 30 s)
+run: ## a guest on MFD_GUEST memory in QEMU, ARGS="..." to its VMM (cold 10 min, then 30 s)
 	@scripts/run -- $(ARGS)
 
 test: ## all tests on both kernels, TESTS=glob FLAVOURS="normal debug" (cold 40 min)
