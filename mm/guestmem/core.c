@@ -237,7 +237,8 @@ static bool guestmem_pristine(struct file *file)
  * up the file in a descriptor table did so under RCU: either before the grace
  * period ended, and then the reference, or what it left behind, is seen by the
  * second look; or after it began, and then it uses the new operations and waits
- * in guestmem_gate().
+ * in guestmem_gate().  Who comes in before the swap may see both kinds in one
+ * system call; the new ones wait, and shmem's own are complete in themselves.
  */
 static int guestmem_seal(struct file *file)
 {
