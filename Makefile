@@ -14,13 +14,13 @@ help: ## this text
 	@echo
 	@echo 'FLAVOUR=normal|debug|icount selects a kernel. Times are for 2 cores; cold is once.'
 
-run: ## a guest on MFD_GUEST memory in QEMU, ARGS="..." to its VMM (cold 10 min, then 30 s)
+run: ## a guest on MFD_GUEST memory in QEMU, ARGS="..." to its VMM (cold 10 min, then 10 s)
 	@scripts/run -- $(ARGS)
 
 test: ## all tests on both kernels, TESTS=glob FLAVOURS="normal debug" (cold 40 min)
 	@scripts/test
 
-kernel: ## build the test kernel (cold 6 min, debug 9 min, no change 1 s)
+kernel: ## build the test kernel (cold 7 min, debug 10 min)
 	@scripts/kernel
 
 print-image: ## print the path of the bootable image and nothing else
