@@ -240,23 +240,6 @@ TEST_F(paths, c19_swapon)
 	EXPECT_EQ(-1, swapoff(path));
 }
 
-/* Bound over another path, it would be a file like any other. */
-TEST_F(paths, c19_bind_mount)
-{
-	char path[64], target[] = "/tmp/guestmem-mount-XXXXXX";
-	int fd = mkstemp(target);
-
-	ASSERT_LE(0, fd);
-	close(fd);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->fd);
-	if (!mount(path, target, NULL, MS_BIND, NULL)) {
-		EXPECT_ERRNO(EPERM, open(target, O_RDWR));
-		EXPECT_ERRNO(EPERM, open(target, O_RDONLY));
-		umount(target);
-	}
-	unlink(target);
-}
-
 /* CRIU's way to a mapped file: there is no mapping. */
 TEST_F(paths, c19_map_files)
 {

@@ -316,21 +316,6 @@ TEST_F(uring, c1_seal_registered_file)
 	close(fd);
 }
 
-/* C16: a message carries a registered file only, and there is none. */
-TEST_F(uring, c16_msg_ring)
-{
-	struct ring other;
-
-	ASSERT_OK(ring_create(&other, 0));
-	ASSERT_OK(ring_register(&other, IORING_REGISTER_FILES, (int []) { -1 }, 1));
-	ASSERT_OK(ring_register(&self->ring, IORING_REGISTER_FILES, (int []) { -1 }, 1));
-	EXPECT_EQ(-EBADF, ring_do(&self->ring, REQUEST(.opcode = IORING_OP_MSG_RING,
-						       .fd = other.fd,
-						       .addr = IORING_MSG_SEND_FD,
-						       .addr3 = 0, .file_index = 1)));
-	ring_destroy(&other);
-}
-
 /* C16: a socket is no way out either when a ring does the sending. */
 TEST_F(uring, c16_sendmsg)
 {
