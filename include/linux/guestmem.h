@@ -51,6 +51,8 @@ struct guestmem_invalidation {
  *
  * @owner: module that the ops live in; a file that was ever bound pins it
  *
+ * @orders: block sizes that the consumer can map, a mask of orders; bit 0 is set
+ *
  * @invalidate_start: Unmap the given range from the guest, in every binding
  *	that overlaps it (guestmem_first_binding(), guestmem_next_binding()),
  *	and let no new mapping come into being until @invalidate_end.  On return
@@ -63,25 +65,26 @@ struct guestmem_invalidation {
  *	if and only if @invalidate_start was, from the same context.
  *
  * @prepare: Optional.  The pages at @pfn, 1 << @order of them, are about to be
- *	given to the guest for the first time since they came into the file, at
- *	consumer address @addr.  They read as zero.  Called with the folio
- *	locked; may sleep.  Returns 0 or an errno, which guestmem_get_pfn()
+ *	given to the guest, at consumer address @addr, and some of them for the
+ *	first time since they came into the file.  Those read as zero; the others
+ *	have been prepared at the same address, in smaller blocks.  Called with the
+ *	folio locked; may sleep.  Returns 0 or an errno, which guestmem_get_pfn()
  *	returns in turn.
  *
- * @release: Optional.  The pages at @pfn, 1 << @order of them, have been given
- *	to the guest and now leave the file.  They are mapped nowhere.  The
- *	consumer object may be gone by then, so none is passed.  May sleep, may
- *	not fail.
+ * @release: Optional.  The @nr pages at @pfn have been given to the guest and now
+ *	leave the file.  They are mapped nowhere.  The consumer object may be gone
+ *	by then, so none is passed.  May sleep, may not fail.
  */
 struct guestmem_consumer_ops {
 	struct module *owner;
+	unsigned long orders;
 	void (*invalidate_start)(struct guestmem_consumer *consumer,
 				 const struct guestmem_invalidation *inv);
 	void (*invalidate_end)(struct guestmem_consumer *consumer,
 			       const struct guestmem_invalidation *inv);
 	int (*prepare)(struct guestmem_binding *binding, u64 addr,
 		       unsigned long pfn, unsigned int order);
-	void (*release)(unsigned long pfn, unsigned int order);
+	void (*release)(unsigned long pfn, unsigned long nr);
 };
 
 /**
@@ -184,9 +187,14 @@ static inline int guestmem_check_owner(struct file *file)
 int guestmem_memfd_flags(unsigned int *flags);
 int guestmem_memfd_init(struct file *file, unsigned int flags);
 int guestmem_add_seals(struct file *file, unsigned int seals, unsigned int old);
+unsigned int *guestmem_seals(struct file *file);
+unsigned long guestmem_shmem_orders(struct inode *inode, pgoff_t index,
+				    loff_t write_end);
+gfp_t guestmem_huge_gfp(struct address_space *mapping, gfp_t gfp);
 
-struct file *guestmem_create(const char *name, loff_t size,
+struct file *guestmem_create(const char *name, loff_t size, unsigned int order,
 			     struct guestmem_consumer *consumer);
+bool guestmem_has_granule(unsigned int order);
 u64 guestmem_new_consumer_id(void);
 
 struct guestmem_binding *guestmem_bind(struct file *file,
@@ -269,6 +277,22 @@ static inline int guestmem_memfd_flags(unsigned int *flags)
 static inline int guestmem_memfd_init(struct file *file, unsigned int flags)
 {
 	return 0;
+}
+
+static inline unsigned int *guestmem_seals(struct file *file)
+{
+	return NULL;
+}
+
+static inline unsigned long guestmem_shmem_orders(struct inode *inode, pgoff_t index,
+						  loff_t write_end)
+{
+	return 0;
+}
+
+static inline gfp_t guestmem_huge_gfp(struct address_space *mapping, gfp_t gfp)
+{
+	return gfp;
 }
 
 static inline int guestmem_add_seals(struct file *file, unsigned int seals,

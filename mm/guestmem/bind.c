@@ -6,7 +6,9 @@
  * consumer.  Ranges of one file never overlap, so an index appears at most at
  * one address of one guest.
  */
+#include <linux/bitops.h>
 #include <linux/file.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
@@ -144,25 +146,29 @@ void guestmem_invalidate_end(struct guestmem_invalidation *inv)
 }
 
 /*
- * Take the folios of [start, end) out of the file.  They are mapped nowhere:
- * the caller is between invalidate_start and invalidate_end, or there is no
- * binding.  With invalidate_lock held no folio can be given to a consumer
- * between the two steps.
+ * Tell the consumer that the pages of [start, end) that it has had leave the file.
+ * They are mapped nowhere: the caller is between invalidate_start and
+ * invalidate_end, or there is no binding.  With invalidate_lock held no page can be
+ * given to a consumer before they are gone.
  */
-void guestmem_remove_range(struct guestmem *gm, pgoff_t start, pgoff_t end)
+void guestmem_release_pages(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
-	pgoff_t index = start;
+	unsigned long first, nr, last;
 	struct folio *folio;
 
 	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
-	while (gm->ops && gm->ops->release) {
-		folio = guestmem_find_marked(gm, index, end, GUESTMEM_MARK_GIVEN);
-		if (!folio)
-			break;
-		gm->ops->release(folio_pfn(folio), folio_order(folio));
-		index = folio_next_index(folio);
+	if (!gm->ops || !gm->ops->release)
+		return;
+	while ((folio = guestmem_find_marked(gm, start, end, GUESTMEM_MARK_GIVEN))) {
+		first = max(start, folio->index) - folio->index;
+		last = min(end, folio_next_index(folio)) - folio->index;
+		while ((nr = guestmem_next_given(gm, folio, &first, last))) {
+			gm->ops->release(folio_pfn(folio) + first, nr);
+			first += nr;
+		}
+		start = folio_next_index(folio);
+		cond_resched();
 	}
-	gm->store->punch(gm, start, end);
 }
 
 /*
@@ -364,49 +370,78 @@ static pgoff_t guestmem_index(const struct guestmem_binding *binding, u64 addr)
  * @order: that the memory would allow, order of its folio for example
  *
  * A block of order o is 1 << o pages that start at a multiple of 1 << o, in the
- * file as well as in the consumer's addresses.  Any order may come out; a
- * consumer that has only a few sizes rounds down.
+ * file as well as in the consumer's addresses.
  *
  * Context: Any.  The binding must not go away.
- * Return: The largest order, at most @order, whose block around @addr is inside
- * of the binding.
+ * Return: The largest of the consumer's orders, at most @order, whose block around
+ * @addr is inside of the binding.
  */
 unsigned int guestmem_max_order(struct guestmem_binding *binding, u64 addr,
 				unsigned int order)
 {
+	unsigned long orders = binding->consumer->ops->orders & GENMASK(order, 0);
 	pgoff_t index = guestmem_index(binding, addr);
 
-	for (; order; order--) {
-		pgoff_t first = round_down(index, 1UL << order);
+	for (; orders; orders &= ~BIT(order)) {
+		pgoff_t first;
 
+		order = __fls(orders);
+		first = round_down(index, 1UL << order);
 		/* the same distance to a block's start on both sides */
 		if ((addr ^ index) & ((1UL << order) - 1))
 			continue;
 		if (first >= binding->node.start &&
 		    first + (1UL << order) - 1 <= binding->node.last)
-			break;
+			return order;
 	}
-	return order;
+	return 0;
 }
 EXPORT_SYMBOL_GPL(guestmem_max_order);
 
-/* Give @folio to the consumer for the first time.  The folio is locked. */
-static int guestmem_give_folio(struct guestmem_binding *binding,
-			       struct folio *folio, u64 addr)
+/*
+ * A page that has a memory error, or that cannot be told from one that has: for
+ * hugetlb the mark is on the folio.
+ */
+static bool guestmem_poisoned(struct folio *folio, pgoff_t index)
 {
-	struct guestmem *gm = binding->gm;
-	pgoff_t offset = guestmem_index(binding, addr) - folio->index;
-	int ret = 0;
+	if (folio_test_hugetlb(folio))
+		return folio_test_hwpoison(folio);
+	return PageHWPoison(folio_file_page(folio, index));
+}
 
-	/* a larger one may reach beyond the binding */
-	VM_WARN_ON_ONCE_FOLIO(folio_test_large(folio), folio);
-	if (guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN))
+/* May be mapped as one, as far as @folio goes */
+static unsigned int guestmem_folio_order(struct folio *folio)
+{
+	/* an error that the folio could not be split for */
+	if (folio_test_large(folio) && !folio_test_hugetlb(folio) &&
+	    folio_test_has_hwpoisoned(folio))
 		return 0;
-	if (gm->ops->prepare)
-		ret = gm->ops->prepare(binding, addr - offset, folio_pfn(folio),
-				       folio_order(folio));
+	return folio_order(folio);
+}
+
+/*
+ * Give the block of @order around @addr to the consumer: zero what is a hole, have
+ * it prepared, and note it down.  The folio is locked.
+ */
+static int guestmem_give(struct guestmem_binding *binding, struct folio *folio,
+			 u64 addr, unsigned int order)
+{
+	unsigned long nr = 1UL << order;
+	struct guestmem *gm = binding->gm;
+	pgoff_t index = guestmem_index(binding, addr);
+	unsigned long first = round_down(index, nr) - folio->index;
+	int ret;
+
+	if (guestmem_given(gm, folio, first, nr))
+		return 0;
+	ret = guestmem_fill(gm, folio, first, nr, false);
+	if (!ret && order < folio_order(folio))
+		ret = guestmem_map_reserve(gm, folio);
+	if (!ret && gm->ops->prepare)
+		ret = gm->ops->prepare(binding, round_down(addr, nr),
+				       folio_pfn(folio) + first, order);
 	if (!ret)
-		guestmem_set_mark(gm, folio->index, GUESTMEM_MARK_GIVEN);
+		guestmem_set_given(gm, folio, first, nr);
 	return ret;
 }
 
@@ -415,23 +450,26 @@ static int guestmem_give_folio(struct guestmem_binding *binding,
  * @binding: the binding
  * @addr: address in it
  * @pfn: the page, with a reference for guestmem_put_pfn()
- * @order: the largest block around @addr that may be mapped at once, as from
- *	   guestmem_max_order(); may be NULL
+ * @order: the largest block around @addr that the consumer would map at once; on
+ *	   return the largest that it may, see guestmem_max_order(); NULL for one page
  *
- * Allocates and zeroes what is not there.  The reference is for the time until
- * the mapping is installed, no longer; see "mapping and invalidation" for what
- * the consumer has to check then.
+ * Allocates and zeroes what is not there: of the block, or of the folio if the
+ * store does not know holes.  The reference is for the time until the mapping is
+ * installed, no longer; see "mapping and invalidation" for what the consumer has to
+ * check then.
  *
  * Context: Process context, may sleep.  Takes invalidate_lock shared.  The
  * binding must not go away.
  * Return: 0; -EINVAL if @addr is not in the binding; -EHWPOISON if the page has
- * a memory error; -ENOMEM; what the consumer's prepare returned.
+ * a memory error; -ENOMEM; -EINTR if a signal came while much was being zeroed, and
+ * then the next call goes on from there; what the consumer's prepare returned.
  */
 int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 		     unsigned long *pfn, unsigned int *order)
 {
 	struct address_space *mapping = binding->gm->inode->i_mapping;
 	pgoff_t index = guestmem_index(binding, addr);
+	unsigned int block = order ? *order : 0;
 	struct folio *folio;
 	int ret;
 
@@ -439,18 +477,18 @@ int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 		return -EINVAL;
 
 	filemap_invalidate_lock_shared(mapping);
-	ret = binding->gm->store->get_folio(binding->gm, index, &folio);
+	ret = binding->gm->store->get_folio(binding->gm, index, 0, ULONG_MAX, &folio);
 	if (ret)
 		goto unlock;
-	if (PageHWPoison(folio_file_page(folio, index)))
+	block = min(block, guestmem_folio_order(folio));
+	block = guestmem_max_order(binding, addr, block);
+	if (guestmem_poisoned(folio, index))
 		ret = -EHWPOISON;
 	else
-		ret = guestmem_give_folio(binding, folio, addr);
-	if (!ret) {
-		*pfn = folio_pfn(folio) + index - folio->index;
-		if (order)
-			*order = guestmem_max_order(binding, addr, folio_order(folio));
-	}
+		ret = guestmem_give(binding, folio, addr, block);
+	*pfn = folio_pfn(folio) + index - folio->index;
+	if (order)
+		*order = block;
 	folio_unlock(folio);
 	if (ret)
 		folio_put(folio);
@@ -485,32 +523,33 @@ static int guestmem_populate_locked(struct guestmem_binding *binding, u64 addr,
 	struct guestmem *gm = binding->gm;
 	pgoff_t index = guestmem_index(binding, addr);
 	struct folio *folio;
-	bool spoilt = false;
+	unsigned long first;
 	int ret;
 
 	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
-	ret = gm->store->get_folio(gm, index, &folio);
+	ret = gm->store->get_folio(gm, index, 0, ULONG_MAX, &folio);
 	if (ret)
 		return ret;
-	if (PageHWPoison(folio_file_page(folio, index))) {
+	first = index - folio->index;
+	if (guestmem_poisoned(folio, index))
 		ret = -EHWPOISON;
-	} else if (guestmem_marked(gm, index, GUESTMEM_MARK_GIVEN)) {
+	else if (guestmem_given(gm, folio, first, 1))
 		ret = -EEXIST;
-	} else {
+	else
+		ret = guestmem_fill(gm, folio, first, 1, false) ?:
+		      guestmem_map_reserve(gm, folio);
+	if (!ret) {
 		pagefault_disable();
-		ret = fn(binding, addr, folio_pfn(folio) + index - folio->index,
-			 src, 0, arg);
+		ret = fn(binding, addr, folio_pfn(folio) + first, src, 0, arg);
 		pagefault_enable();
 		if (!ret)
-			guestmem_set_mark(gm, index, GUESTMEM_MARK_GIVEN);
+			guestmem_set_given(gm, folio, first, 1);
 		else
-			spoilt = true;
+			/* @fn may have written to it */
+			clear_highpage(folio_page(folio, first));
 	}
 	folio_unlock(folio);
 	folio_put(folio);
-	/* @fn may have written to it; the next to ask for the page gets a new one */
-	if (spoilt)
-		gm->store->punch(gm, index, index + 1);
 	return ret;
 }
 
@@ -551,7 +590,7 @@ static int guestmem_populate_page(struct guestmem_binding *binding, u64 addr,
  * @fn: called for each page, in order, with the page and its source, with
  *	invalidate_lock and the folio lock held and page faults disabled; it
  *	returns -EFAULT if the source is not there, and is called again then,
- *	with another page.  A page that it fails with is thrown away
+ *	with a page that reads as zero.  A page that it fails with is the host's
  * @arg: for @fn
  *
  * For consumers whose pages take their first content through the consumer's own

@@ -19,6 +19,8 @@
 #include <linux/dcache.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
+#include <linux/hugetlb.h>
+#include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -46,20 +48,37 @@ u64 guestmem_new_consumer_id(void)
 }
 EXPORT_SYMBOL_GPL(guestmem_new_consumer_id);
 
+static const struct guestmem_store_ops *guestmem_store_of(struct inode *inode)
+{
+	if (shmem_mapping(inode->i_mapping))
+		return &guestmem_shmem_store;
+#ifdef CONFIG_HUGETLBFS
+	if (inode->i_sb->s_magic == HUGETLBFS_MAGIC)
+		return &guestmem_hugetlb_store;
+#endif
+	return NULL;
+}
+
+/* -EOPNOTSUPP for a file that is in none of the stores */
 static struct guestmem *guestmem_alloc(struct inode *inode, unsigned int mfd_flags)
 {
-	struct guestmem *gm = kzalloc(sizeof(*gm), GFP_KERNEL_ACCOUNT);
+	const struct guestmem_store_ops *store = guestmem_store_of(inode);
+	struct guestmem *gm;
 
+	if (!store)
+		return ERR_PTR(-EOPNOTSUPP);
+	gm = kzalloc(sizeof(*gm), GFP_KERNEL_ACCOUNT);
 	if (!gm)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	gm->inode = inode;
-	gm->store = &guestmem_shmem_store;
+	gm->store = store;
 	if (mfd_flags & MFD_GUEST_MOVABLE)
 		gm->flags |= GUESTMEM_MOVABLE;
 	if (mfd_flags & MFD_GUEST_NOHUGEPAGE)
 		gm->flags |= GUESTMEM_NOHUGEPAGE;
 	init_rwsem(&gm->bind_lock);
 	gm->bindings = RB_ROOT_CACHED;
+	xa_init(&gm->maps);
 	INIT_LIST_HEAD(&gm->list);
 	return gm;
 }
@@ -74,6 +93,7 @@ static void guestmem_commit(struct guestmem *gm, struct file *file)
 
 	mmgrab(current->mm);
 	gm->owner = current->mm;
+	gm->file = file;
 	inode->i_mode &= ~0111;
 	inode->i_op = &guestmem_iops;
 	inode->i_fop = &guestmem_fops;
@@ -153,8 +173,7 @@ int __guestmem_check_owner(struct inode *inode)
  * guestmem_memfd_flags - check guestmem's flags of memfd_create()
  * @flags: the flags, MFD_NOEXEC_SEAL is added where it is implied
  *
- * Return: 0, -EINVAL for a combination without meaning, -EOPNOTSUPP for a
- * store that is not there.
+ * Return: 0, or -EINVAL for a combination without meaning.
  */
 int guestmem_memfd_flags(unsigned int *flags)
 {
@@ -162,8 +181,6 @@ int guestmem_memfd_flags(unsigned int *flags)
 		return *flags & (MFD_GUEST_MOVABLE | MFD_GUEST_NOHUGEPAGE) ? -EINVAL : 0;
 	if (*flags & MFD_EXEC)
 		return -EINVAL;
-	if (*flags & MFD_HUGETLB)
-		return -EOPNOTSUPP;
 	*flags |= MFD_NOEXEC_SEAL;
 	return 0;
 }
@@ -182,8 +199,8 @@ int guestmem_memfd_init(struct file *file, unsigned int flags)
 	if (!(flags & MFD_GUEST))
 		return 0;
 	gm = guestmem_alloc(file_inode(file), flags);
-	if (!gm)
-		return -ENOMEM;
+	if (IS_ERR(gm))
+		return PTR_ERR(gm);
 	guestmem_commit(gm, file);
 	return 0;
 }
@@ -249,13 +266,11 @@ static int guestmem_seal(struct file *file)
 	int ret = 0;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	if (!shmem_mapping(inode->i_mapping))
-		return -EOPNOTSUPP;
 	if (!guestmem_pristine(file))
 		return -EBUSY;
 	gm = guestmem_alloc(inode, 0);
-	if (!gm)
-		return -ENOMEM;
+	if (IS_ERR(gm))
+		return PTR_ERR(gm);
 
 	WRITE_ONCE(inode->i_fop, &guestmem_fops);
 	WRITE_ONCE(file->f_op, &guestmem_fops);
@@ -296,44 +311,100 @@ int guestmem_add_seals(struct file *file, unsigned int seals, unsigned int old)
 }
 
 /**
+ * guestmem_seals - where the seals of a guest file are
+ * @file: a guest file, or one that is just being made one
+ *
+ * Return: The seals, protected by inode->i_rwsem.
+ */
+unsigned int *guestmem_seals(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+#ifdef CONFIG_HUGETLBFS
+	if (inode->i_sb->s_magic == HUGETLBFS_MAGIC)
+		return &HUGETLBFS_I(inode)->seals;
+#endif
+	return &SHMEM_I(inode)->seals;
+}
+
+static struct file *guestmem_file_setup(const char *name, unsigned int order)
+{
+	if (!order)
+		return shmem_file_setup(name, 0, VM_NORESERVE);
+	return hugetlb_file_setup(name, 0, VM_NORESERVE, HUGETLB_ANONHUGE_INODE,
+				  order + PAGE_SHIFT);
+}
+
+static int guestmem_setup(struct guestmem *gm, struct file *file, loff_t size)
+{
+	int ret;
+
+	guestmem_commit(gm, file);
+	inode_lock(gm->inode);
+	ret = gm->store->set_size(gm, size);
+	inode_unlock(gm->inode);
+	return ret;
+}
+
+/**
  * guestmem_create - a guest file without a descriptor, for one guest
  * @name: shown in /proc/PID/fd
- * @size: in bytes, a multiple of PAGE_SIZE
+ * @size: in bytes, a multiple of the granule
+ * @order: of the granule; 0 for the shmem store, else of a size that hugetlb has
  * @consumer: the guest that the file belongs to from the start
  *
  * Context: Process context; the calling process becomes the owner.
- * Return: The file, opened for reading and writing, or an ERR_PTR.
+ * Return: The file, opened for reading and writing, or an ERR_PTR: -ENOMEM, also if
+ * the pool of huge pages is too small; -ENODEV if there is no such pool, or if the
+ * consumer's module is being unloaded.
  */
-struct file *guestmem_create(const char *name, loff_t size,
+struct file *guestmem_create(const char *name, loff_t size, unsigned int order,
 			     struct guestmem_consumer *consumer)
 {
 	struct guestmem *gm;
 	struct file *file;
+	int ret;
 
-	if (!try_module_get(consumer->ops->owner))
-		return ERR_PTR(-ENODEV);
-	file = shmem_file_setup(name, size, VM_NORESERVE);
+	file = guestmem_file_setup(name, order);
 	if (IS_ERR(file))
-		goto put_module;
+		return file;
 	gm = guestmem_alloc(file_inode(file), 0);
-	if (!gm)
+	ret = PTR_ERR_OR_ZERO(gm);
+	if (ret)
 		goto put_file;
+	ret = -ENODEV;
+	if (!try_module_get(consumer->ops->owner))
+		goto free;
 	gm->ops = consumer->ops;
 	gm->vm_id = consumer->id;
 	gm->born_bound = true;
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	file->f_flags |= O_LARGEFILE;
-	guestmem_commit(gm, file);
+	ret = guestmem_setup(gm, file, size);
+	/* the file has taken all of it over */
+	if (ret)
+		goto put_file;
 	return file;
 
+free:
+	kfree(gm);
 put_file:
 	fput(file);
-	file = ERR_PTR(-ENOMEM);
-put_module:
-	module_put(consumer->ops->owner);
-	return file;
+	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_GPL(guestmem_create);
+
+/**
+ * guestmem_has_granule - can files of this granule be made?
+ * @order: of the granule
+ *
+ * Return: True if they can, whether or not there is memory for one.
+ */
+bool guestmem_has_granule(unsigned int order)
+{
+	return !order || size_to_hstate(PAGE_SIZE << order);
+}
+EXPORT_SYMBOL_GPL(guestmem_has_granule);
 
 /*
  * The last reference to the file is gone, and with it all bindings, which hold
@@ -346,7 +417,9 @@ void guestmem_release_file(struct guestmem *gm)
 
 	VM_WARN_ON_ONCE(gm->nr_bindings);
 	filemap_invalidate_lock(inode->i_mapping);
-	guestmem_remove_range(gm, 0, ULONG_MAX);
+	guestmem_release_pages(gm, 0, ULONG_MAX);
+	gm->store->release(gm);
+	VM_WARN_ON_ONCE(!xa_empty(&gm->maps));
 	filemap_invalidate_unlock(inode->i_mapping);
 
 	inode_lock(inode);

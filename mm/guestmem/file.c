@@ -71,9 +71,12 @@ static int guestmem_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Make @index present, and mark it if it was not. */
-static int guestmem_populate_index(struct guestmem *gm, pgoff_t index,
-				   pgoff_t *next)
+/*
+ * Make the pages from @index to the end of its folio or of [start, end) present,
+ * and mark the folio if it was not there.
+ */
+static int guestmem_populate_index(struct guestmem *gm, pgoff_t index, pgoff_t start,
+				   pgoff_t end, pgoff_t *next)
 {
 	struct address_space *mapping = gm->inode->i_mapping;
 	struct folio *folio;
@@ -82,7 +85,7 @@ static int guestmem_populate_index(struct guestmem *gm, pgoff_t index,
 
 	filemap_invalidate_lock_shared(mapping);
 	new = !xa_load(&mapping->i_pages, index);
-	ret = gm->store->get_folio(gm, index, &folio);
+	ret = gm->store->get_folio(gm, index, start, end, &folio);
 	if (!ret) {
 		/*
 		 * If a fault was faster, it has given the folio away before it
@@ -90,7 +93,9 @@ static int guestmem_populate_index(struct guestmem *gm, pgoff_t index,
 		 */
 		if (new && !guestmem_marked(gm, index, GUESTMEM_MARK_GIVEN))
 			guestmem_set_mark(gm, index, GUESTMEM_MARK_NEW);
-		*next = folio_next_index(folio);
+		*next = min(folio_next_index(folio), end);
+		ret = guestmem_fill(gm, folio, index - folio->index, *next - index,
+				    true);
 		folio_unlock(folio);
 		folio_put(folio);
 	}
@@ -147,7 +152,7 @@ static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 		if (fatal_signal_pending(current))
 			ret = -EINTR;
 		else
-			ret = guestmem_populate_index(gm, index, &index);
+			ret = guestmem_populate_index(gm, index, start, end, &index);
 		cond_resched();
 	}
 	if (ret)
@@ -157,17 +162,24 @@ static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 	return ret;
 }
 
-static void guestmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
+/* First all that can fail, then what cannot. */
+static int guestmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
 	struct address_space *mapping = gm->inode->i_mapping;
 	struct guestmem_invalidation inv;
+	int ret;
 
 	filemap_invalidate_lock(mapping);
-	guestmem_invalidate_start(gm, start, end, &inv);
-	guestmem_remove_range(gm, start, end);
-	guestmem_invalidate_end(&inv);
+	ret = gm->store->reserve_hole(gm, start, end);
+	if (!ret) {
+		guestmem_invalidate_start(gm, start, end, &inv);
+		guestmem_release_pages(gm, start, end);
+		gm->store->punch(gm, start, end);
+		guestmem_invalidate_end(&inv);
+	}
 	guestmem_check(gm);
 	filemap_invalidate_unlock(mapping);
+	return ret;
 }
 
 static long guestmem_fallocate(struct file *file, int mode, loff_t offset,
@@ -186,7 +198,8 @@ static long guestmem_fallocate(struct file *file, int mode, loff_t offset,
 
 	inode_lock(inode);
 	if (mode & FALLOC_FL_PUNCH_HOLE)
-		guestmem_punch(gm, offset >> PAGE_SHIFT, (offset + len) >> PAGE_SHIFT);
+		ret = guestmem_punch(gm, offset >> PAGE_SHIFT,
+				     (offset + len) >> PAGE_SHIFT);
 	else if (offset + len > i_size_read(inode))
 		ret = -EINVAL;
 	else
@@ -270,7 +283,7 @@ static int guestmem_getattr(struct mnt_idmap *idmap, const struct path *path,
 			    struct kstat *stat, u32 request_mask,
 			    unsigned int query_flags)
 {
-	/* the granule; what a file in the shmem store has */
+	/* st_blksize is the granule: what files of tmpfs and hugetlbfs have */
 	generic_fillattr(idmap, request_mask, d_inode(path->dentry), stat);
 	return 0;
 }

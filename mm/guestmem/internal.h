@@ -26,7 +26,7 @@
  * mm/memfd.c borrows the third in the same way.
  */
 
-/* a consumer has been given the folio: prepared, and to be released */
+/* a consumer has been given the folio, or some of it: prepared, and to be released */
 #define GUESTMEM_MARK_GIVEN	PAGECACHE_TAG_DIRTY
 /* the fallocate() in progress has added the folio */
 #define GUESTMEM_MARK_NEW	PAGECACHE_TAG_WRITEBACK
@@ -39,41 +39,56 @@
  * struct guestmem_store_ops - where the folios of a guest file come from
  *
  * @name: as fdinfo shows it
- * @granule_order: order of what size and offsets of the file are multiples of
  *
- * @attach: Make the inode a guest file of this store.  The last step of
- *	sealing: may not fail.  Called with a file that nobody else can reach,
- *	or with inode->i_rwsem held.
+ * @attach: Make the inode a guest file of this store, and set
+ *	guestmem.granule_order.  The last step of sealing: may not fail.  Called
+ *	with a file that nobody else can reach, or with inode->i_rwsem held.
  *
  * @set_size: Set the size, from 0 to @size, a multiple of the granule; reserve
  *	what has to be.  Called with inode->i_rwsem held.  -EPERM if a seal
  *	forbids it, -ENOMEM.
  *
- * @get_folio: Return in @foliop the folio at @index, locked, referenced,
- *	up to date and reading as zero if it is new.  Called with
- *	invalidate_lock held (shared is enough).  -ENOMEM, -EINVAL beyond the
- *	size.
+ * @get_folio: Return in @foliop the folio at @index, locked, referenced and up to
+ *	date.  A new one is as large as the store can make it, but does not reach
+ *	out of [@start, @end) if there is a choice; it reads as zero, or has holes
+ *	(pages.c).  Called with invalidate_lock held (shared is enough).  -ENOMEM,
+ *	-EINVAL beyond the size.
  *
- * @punch: Remove all folios of the index range [@start, @end).  They are
- *	mapped nowhere.  May not fail.  Called with invalidate_lock held for
+ * @reserve_hole: Do whatever punching [@start, @end) can fail at: split folios, or
+ *	allocate maps.  Called with invalidate_lock held for writing, and bindings
+ *	in place.  -ENOMEM; -EAGAIN if somebody else has a reference to a folio that
+ *	has to be split, and keeps it; -EINTR.  No page has changed then.
+ *
+ * @punch: Remove the pages of the index range [@start, @end).  They are mapped
+ *	nowhere, and @reserve_hole was called.  May not fail.  Called with
+ *	invalidate_lock held for writing.
+ *
+ * @release: Remove all pages, and give back what @set_size has reserved.  No
+ *	binding is left.  May not fail.  Called with invalidate_lock held for
  *	writing.
  */
 struct guestmem_store_ops {
 	const char *name;
-	unsigned int granule_order;
 	void (*attach)(struct guestmem *gm);
 	int (*set_size)(struct guestmem *gm, loff_t size);
-	int (*get_folio)(struct guestmem *gm, pgoff_t index,
-			 struct folio **foliop);
+	int (*get_folio)(struct guestmem *gm, pgoff_t index, pgoff_t start,
+			 pgoff_t end, struct folio **foliop);
+	int (*reserve_hole)(struct guestmem *gm, pgoff_t start, pgoff_t end);
 	void (*punch)(struct guestmem *gm, pgoff_t start, pgoff_t end);
+	void (*release)(struct guestmem *gm);
 };
 
 extern const struct guestmem_store_ops guestmem_shmem_store;
+#ifdef CONFIG_HUGETLBFS
+extern const struct guestmem_store_ops guestmem_hugetlb_store;
+#endif
 
 /**
  * struct guestmem - state of a guest file, from sealing to the last close
  * @inode: the file
+ * @file: its only struct file, alive for as long as this is
  * @store: where its folios come from
+ * @granule_order: order of what size and offsets of the file are multiples of
  * @owner: the address space of the process that made it; a counted reference
  *	to the structure only, to be compared and never used
  * @flags: GUESTMEM_MOVABLE, GUESTMEM_NOHUGEPAGE
@@ -87,11 +102,14 @@ extern const struct guestmem_store_ops guestmem_shmem_store;
  *	exists for the memory error path, which holds a folio lock
  * @bindings: of struct guestmem_binding.node
  * @nr_bindings: how many, readable without a lock
+ * @maps: of struct guestmem_map, by the index of the folio, see pages.c
  * @list: in the list of all guest files, see stat.c
  */
 struct guestmem {
 	struct inode *inode;
+	struct file *file;
 	const struct guestmem_store_ops *store;
+	unsigned int granule_order;
 	struct mm_struct *owner;
 	unsigned int flags;
 	bool born_bound;
@@ -100,12 +118,13 @@ struct guestmem {
 	struct rw_semaphore bind_lock;
 	struct rb_root_cached bindings;
 	unsigned long nr_bindings;
+	struct xarray maps;
 	struct list_head list;
 };
 
 static inline unsigned long guestmem_granule(const struct guestmem *gm)
 {
-	return PAGE_SIZE << gm->store->granule_order;
+	return PAGE_SIZE << gm->granule_order;
 }
 
 /* core.c */
@@ -125,7 +144,7 @@ struct folio *guestmem_find_marked(struct guestmem *gm, pgoff_t start,
 void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
 			       struct guestmem_invalidation *inv);
 void guestmem_invalidate_end(struct guestmem_invalidation *inv);
-void guestmem_remove_range(struct guestmem *gm, pgoff_t start, pgoff_t end);
+void guestmem_release_pages(struct guestmem *gm, pgoff_t start, pgoff_t end);
 int guestmem_error_folio(struct address_space *mapping, struct folio *folio);
 
 /* stat.c */
@@ -134,6 +153,22 @@ void guestmem_stat_del(struct guestmem *gm);
 void guestmem_stat_bindings(long delta);
 void guestmem_show_fdinfo(struct seq_file *m, struct file *file);
 long guestmem_get_info(struct guestmem *gm, void __user *arg);
+
+/* pages.c */
+int guestmem_map_add_holes(struct guestmem *gm, pgoff_t index, unsigned int order);
+int guestmem_map_reserve(struct guestmem *gm, struct folio *folio);
+void guestmem_map_drop(struct guestmem *gm, pgoff_t index);
+void guestmem_map_split(struct guestmem *gm, pgoff_t index);
+bool guestmem_given(struct guestmem *gm, struct folio *folio, unsigned long first,
+		    unsigned long nr);
+unsigned long guestmem_next_given(struct guestmem *gm, struct folio *folio,
+				  unsigned long *first, unsigned long end);
+void guestmem_set_given(struct guestmem *gm, struct folio *folio, unsigned long first,
+			unsigned long nr);
+int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
+		  unsigned long nr, bool killable);
+bool guestmem_make_hole(struct guestmem *gm, struct folio *folio, unsigned long first,
+			unsigned long nr);
 
 #ifdef CONFIG_GUESTMEM_DEBUG
 void guestmem_check(struct guestmem *gm);

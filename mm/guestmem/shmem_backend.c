@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The shmem store: folios of 4K from shmem's own allocator.
+ * The shmem store: folios of 2M or 4K from shmem's own allocator.
  *
  * shmem charges them to the memory cgroup of whoever populates them, counts
  * them in NR_SHMEM and in the inode's blocks, and places them by the task's
@@ -12,12 +12,23 @@
  *  - drop_caches and POSIX_FADV_DONTNEED, which evict clean folios: every folio
  *    is dirty from the start;
  *  - migration: AS_INACCESSIBLE, and no migrate_folio operation;
- *  - huge pages by shmem_enabled: see the hook in shmem_allowable_huge_orders();
+ *  - huge pages by shmem_enabled and by THP's defrag setting: see below;
  *  - khugepaged, KSM and NUMA balancing find memory by mappings, and there are
  *    none.
+ *
+ * Huge pages: every aligned 2M of the file gets one folio if the caller may use
+ * all of it, and if there is one to be had for a moment's effort, which is one round
+ * of asynchronous compaction and one of reclaim (__GFP_NORETRY).  The page allocator
+ * leaves out the compaction where it has just failed.  Otherwise the single page
+ * that is wanted is allocated, and its neighbours will be single pages as well.
+ *
+ * A folio is split when part of it is punched out, because the memory of that part
+ * is given back.
  */
 #include <linux/fcntl.h>
 #include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/writeback.h>
 #include <uapi/linux/memfd.h>
@@ -36,6 +47,8 @@ static void guestmem_shmem_attach(struct guestmem *gm)
 	mapping->a_ops = &guestmem_shmem_aops;
 	/* pages that cannot move stay out of ZONE_MOVABLE and CMA */
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER);
+	if (!(gm->flags & GUESTMEM_NOHUGEPAGE))
+		mapping_set_large_folios(mapping);
 	SHMEM_I(gm->inode)->seals |= F_SEAL_GUEST | F_SEAL_EXEC;
 }
 
@@ -47,29 +60,143 @@ static int guestmem_shmem_set_size(struct guestmem *gm, loff_t size)
 	return 0;
 }
 
-static int guestmem_shmem_get_folio(struct guestmem *gm, pgoff_t index,
-				    struct folio **foliop)
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+
+/**
+ * guestmem_shmem_orders - orders that shmem may use for a new folio
+ * @inode: a guest file
+ * @index: that must be in the folio
+ * @write_end: as guestmem_shmem_get_folio() passes it: where the folio has to end
+ *
+ * Return: A mask of orders, 0 for a single page.
+ */
+unsigned long guestmem_shmem_orders(struct inode *inode, pgoff_t index,
+				    loff_t write_end)
 {
-	int ret = shmem_get_folio(gm->inode, index, 0, foliop, SGP_CACHE);
+	pgoff_t end = round_down(index, HPAGE_PMD_NR) + HPAGE_PMD_NR;
+
+	return write_end >> PAGE_SHIFT == end ? BIT(HPAGE_PMD_ORDER) : 0;
+}
+
+/**
+ * guestmem_huge_gfp - how hard shmem tries to get a huge page
+ * @mapping: of any shmem file
+ * @gfp: what the administrator has set for others
+ *
+ * Return: @gfp, or what the head of this file says for a guest file.
+ */
+gfp_t guestmem_huge_gfp(struct address_space *mapping, gfp_t gfp)
+{
+	return guestmem_shmem(mapping) ? GFP_TRANSHUGE | __GFP_NORETRY : gfp;
+}
+
+/* Where a huge folio with @index ends, if it may be within [start, end); else 0. */
+static loff_t guestmem_shmem_huge_end(struct guestmem *gm, pgoff_t index,
+				      pgoff_t start, pgoff_t end)
+{
+	pgoff_t first = round_down(index, HPAGE_PMD_NR);
+	pgoff_t size = i_size_read(gm->inode) >> PAGE_SHIFT;
+
+	if (gm->flags & GUESTMEM_NOHUGEPAGE || first < start ||
+	    first + HPAGE_PMD_NR > min(end, size))
+		return 0;
+	return (loff_t)(first + HPAGE_PMD_NR) << PAGE_SHIFT;
+}
+
+#else
+
+static loff_t guestmem_shmem_huge_end(struct guestmem *gm, pgoff_t index,
+				      pgoff_t start, pgoff_t end)
+{
+	return 0;
+}
+
+#endif
+
+static int guestmem_shmem_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start,
+				    pgoff_t end, struct folio **foliop)
+{
+	loff_t huge_end = guestmem_shmem_huge_end(gm, index, start, end);
+	int ret = shmem_get_folio(gm->inode, index, huge_end, foliop, SGP_CACHE);
 
 	if (!ret && !folio_test_dirty(*foliop))
 		folio_mark_dirty(*foliop);
 	return ret;
 }
 
+/* how long to wait for others to drop their references: half a second */
+#define GUESTMEM_SPLIT_TRIES	50
+#define GUESTMEM_SPLIT_WAIT	msecs_to_jiffies(10)
+
+static int guestmem_shmem_split_locked(struct guestmem *gm, struct folio *folio)
+{
+	pgoff_t index = folio->index;
+	int ret;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	ret = split_folio(folio);
+	if (!ret)
+		guestmem_map_split(gm, index);
+	return !ret || ret == -ENOMEM ? ret : -EAGAIN;
+}
+
+/*
+ * Split the folio at @index, unless it starts there.  The guest may have it mapped
+ * by one entry: its pages stay where they are, and stay in the file.
+ *
+ * With invalidate_lock held there are no new references from consumers, and those
+ * that are left will go as soon as their mapping is made.
+ */
+static int guestmem_shmem_split(struct guestmem *gm, pgoff_t index)
+{
+	struct folio *folio = filemap_lock_folio(gm->inode->i_mapping, index);
+	int tries, ret = 0;
+
+	if (IS_ERR(folio))
+		return 0;
+	for (tries = 0; folio->index < index && folio_test_large(folio); tries++) {
+		ret = guestmem_shmem_split_locked(gm, folio);
+		if (ret != -EAGAIN || tries == GUESTMEM_SPLIT_TRIES)
+			break;
+		folio_unlock(folio);
+		schedule_timeout_killable(GUESTMEM_SPLIT_WAIT);
+		folio_lock(folio);
+		ret = 0;
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return ret;
+}
+
+static int guestmem_shmem_reserve_hole(struct guestmem *gm, pgoff_t start, pgoff_t end)
+{
+	return guestmem_shmem_split(gm, start) ?: guestmem_shmem_split(gm, end);
+}
+
 static void guestmem_shmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
 	loff_t last = end > MAX_LFS_FILESIZE >> PAGE_SHIFT ?
 		      -1 : ((loff_t)end << PAGE_SHIFT) - 1;
+	unsigned long index = start;
+	void *map;
 
+	xa_for_each_range(&gm->maps, index, map, start, end - 1)
+		guestmem_map_drop(gm, index);
 	shmem_truncate_range(gm->inode, (loff_t)start << PAGE_SHIFT, last);
+}
+
+static void guestmem_shmem_release(struct guestmem *gm)
+{
+	guestmem_shmem_punch(gm, 0, ULONG_MAX);
 }
 
 const struct guestmem_store_ops guestmem_shmem_store = {
 	.name		= "shmem",
-	.granule_order	= 0,
 	.attach		= guestmem_shmem_attach,
 	.set_size	= guestmem_shmem_set_size,
 	.get_folio	= guestmem_shmem_get_folio,
+	.reserve_hole	= guestmem_shmem_reserve_hole,
 	.punch		= guestmem_shmem_punch,
+	.release	= guestmem_shmem_release,
 };

@@ -3,7 +3,9 @@
  * What guest files hold: fdinfo, GUESTMEM_GET_INFO, and totals in debugfs.
  *
  * Folios are counted when somebody asks, by a walk over the page cache, one step
- * for each folio.  Totals are in debugfs's "guestmem/stats".
+ * for each folio.  In debugfs, "guestmem/stats" has totals, and "guestmem/maps" the
+ * folios of every file: a line "file INODE STORE SIZE", and then a line
+ * "INDEX PAGES ORDER" for each run of neighbouring folios of one order.
  */
 #include <linux/debugfs.h>
 #include <linux/list.h>
@@ -61,6 +63,16 @@ static void guestmem_count(struct guestmem *gm, struct guestmem_usage *usage)
 	filemap_invalidate_unlock_shared(mapping);
 }
 
+/* "shmem", "hugetlb-2M", "hugetlb-1G" */
+static void guestmem_show_store(struct seq_file *m, struct guestmem *gm)
+{
+	seq_puts(m, gm->store->name);
+	if (gm->granule_order >= GUESTMEM_ORDER_1G)
+		seq_printf(m, "-%luG", guestmem_granule(gm) >> 30);
+	else if (gm->granule_order)
+		seq_printf(m, "-%luM", guestmem_granule(gm) >> 20);
+}
+
 void guestmem_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct inode *inode = file_inode(file);
@@ -76,7 +88,9 @@ void guestmem_show_fdinfo(struct seq_file *m, struct file *file)
 	usage.node_pages = kcalloc(nr_node_ids, sizeof(*usage.node_pages), GFP_KERNEL);
 	guestmem_count(gm, &usage);
 
-	seq_printf(m, "guest_store:\t%s\n", gm->store->name);
+	seq_puts(m, "guest_store:\t");
+	guestmem_show_store(m, gm);
+	seq_putc(m, '\n');
 	seq_printf(m, "guest_size:\t%lld\n", i_size_read(gm->inode));
 	seq_printf(m, "guest_movable:\t%d\n", !!(gm->flags & GUESTMEM_MOVABLE));
 	seq_printf(m, "guest_bound:\t%d\n", !!READ_ONCE(gm->nr_bindings));
@@ -167,11 +181,62 @@ static int stats_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+/* neighbouring folios of one size */
+struct guestmem_run {
+	pgoff_t start;
+	pgoff_t end;
+	unsigned int order;
+};
+
+static void guestmem_show_run(struct seq_file *m, const struct guestmem_run *run)
+{
+	if (run->end)
+		seq_printf(m, "%lu %lu %u\n", run->start, run->end - run->start, run->order);
+}
+
+static void guestmem_show_map(struct seq_file *m, struct guestmem *gm)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+	struct guestmem_run run = {};
+	struct folio *folio;
+	unsigned long index;
+
+	filemap_invalidate_lock_shared(mapping);
+	xa_for_each(&mapping->i_pages, index, folio) {
+		if (folio->index != run.end || folio_order(folio) != run.order) {
+			guestmem_show_run(m, &run);
+			run.start = folio->index;
+			run.order = folio_order(folio);
+		}
+		run.end = folio_next_index(folio);
+		cond_resched();
+	}
+	filemap_invalidate_unlock_shared(mapping);
+	guestmem_show_run(m, &run);
+}
+
+static int maps_show(struct seq_file *m, void *unused)
+{
+	struct guestmem *gm;
+
+	mutex_lock(&guestmem_files_lock);
+	list_for_each_entry(gm, &guestmem_files, list) {
+		seq_printf(m, "file %lu ", gm->inode->i_ino);
+		guestmem_show_store(m, gm);
+		seq_printf(m, " %lld\n", i_size_read(gm->inode));
+		guestmem_show_map(m, gm);
+	}
+	mutex_unlock(&guestmem_files_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(maps);
+
 static int __init guestmem_stat_init(void)
 {
 	struct dentry *dir = debugfs_create_dir("guestmem", NULL);
 
 	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	debugfs_create_file("maps", 0400, dir, NULL, &maps_fops);
 	return 0;
 }
 late_initcall(guestmem_stat_init);

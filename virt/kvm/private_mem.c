@@ -105,14 +105,19 @@ static int kvm_guestmem_prepare(struct guestmem_binding *binding, u64 addr,
 #endif
 
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE
-static void kvm_guestmem_release(unsigned long pfn, unsigned int order)
+static void kvm_guestmem_release(unsigned long pfn, unsigned long nr)
 {
-	kvm_arch_gmem_invalidate(pfn, pfn + (1UL << order));
+	kvm_arch_gmem_invalidate(pfn, pfn + nr);
 }
 #endif
 
+/* KVM's page tables know three sizes. */
+#define KVM_ORDER_2M	(PMD_SHIFT - PAGE_SHIFT)
+#define KVM_ORDER_1G	(PUD_SHIFT - PAGE_SHIFT)
+
 /* @owner is the vendor module, which the arch hooks lead to; it pins this one. */
 static struct guestmem_consumer_ops kvm_guestmem_ops = {
+	.orders			= BIT(0) | BIT(KVM_ORDER_2M) | BIT(KVM_ORDER_1G),
 	.invalidate_start	= kvm_guestmem_invalidate_start,
 	.invalidate_end		= kvm_guestmem_invalidate_end,
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
@@ -159,9 +164,16 @@ void kvm_guestmem_destroy_vm(struct kvm *kvm)
 
 int kvm_guestmem_check_cap(struct kvm *kvm)
 {
+	int stores;
+
 	if (kvm && !kvm_arch_has_private_mem(kvm))
 		return 0;
-	return KVM_GUESTMEM_STORE_SHMEM;
+	stores = KVM_GUESTMEM_STORE_SHMEM;
+	if (guestmem_has_granule(KVM_ORDER_2M))
+		stores |= KVM_GUESTMEM_STORE_HUGETLB_2M;
+	if (guestmem_has_granule(KVM_ORDER_1G))
+		stores |= KVM_GUESTMEM_STORE_HUGETLB_1G;
+	return stores;
 }
 
 int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
@@ -195,22 +207,25 @@ void kvm_guestmem_unbind(struct kvm_memory_slot *slot)
 	slot->gmem.binding = NULL;
 }
 
-/* KVM's page tables know three sizes. */
-static int kvm_guestmem_mapping_order(unsigned int order)
+/*
+ * The largest block around @gfn that is private as a whole.  Only to decide how much
+ * to zero and how much to ask for; what is mapped is decided under mmu_lock.
+ */
+static unsigned int kvm_guestmem_private_order(struct kvm *kvm, gfn_t gfn)
 {
-	if (order >= PUD_SHIFT - PAGE_SHIFT)
-		return PUD_SHIFT - PAGE_SHIFT;
-	if (order >= PMD_SHIFT - PAGE_SHIFT)
-		return PMD_SHIFT - PAGE_SHIFT;
+	if (!kvm_mem_attributes_mixed(kvm, gfn, 1UL << KVM_ORDER_1G))
+		return KVM_ORDER_1G;
+	if (!kvm_mem_attributes_mixed(kvm, gfn, 1UL << KVM_ORDER_2M))
+		return KVM_ORDER_2M;
 	return 0;
 }
 
 /* The memslot, and with it the binding, is protected by kvm->srcu. */
-int kvm_guestmem_get_pfn(struct kvm_memory_slot *slot, gfn_t gfn,
+int kvm_guestmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 			 kvm_pfn_t *pfn, int *max_order)
 {
+	unsigned int order = max_order ? kvm_guestmem_private_order(kvm, gfn) : 0;
 	unsigned long page;
-	unsigned int order;
 	int r;
 
 	r = guestmem_get_pfn(slot->gmem.binding, gfn, &page, &order);
@@ -218,7 +233,7 @@ int kvm_guestmem_get_pfn(struct kvm_memory_slot *slot, gfn_t gfn,
 		return r;
 	*pfn = page;
 	if (max_order)
-		*max_order = kvm_guestmem_mapping_order(order);
+		*max_order = order;
 	return 0;
 }
 
@@ -261,9 +276,16 @@ long kvm_guestmem_populate(struct kvm *kvm, struct kvm_memory_slot *slot,
  * What KVM_CREATE_GUEST_MEMFD makes, so that a VMM which knows nothing of guest
  * files can be run on them.
  */
-static const char * const kvm_guestmem_stores[] = { "native", "shmem" };
+static const char * const kvm_guestmem_stores[] = {
+	"native", "shmem", "hugetlb-2M", "hugetlb-1G",
+};
 
-enum { KVM_STORE_NATIVE, KVM_STORE_SHMEM };
+enum { KVM_STORE_NATIVE, KVM_STORE_SHMEM, KVM_STORE_2M, KVM_STORE_1G };
+
+static const unsigned int kvm_guestmem_orders[] = {
+	[KVM_STORE_2M]	= KVM_ORDER_2M,
+	[KVM_STORE_1G]	= KVM_ORDER_1G,
+};
 
 static int kvm_guestmem_store = KVM_STORE_NATIVE;
 
@@ -290,7 +312,7 @@ static const struct kernel_param_ops kvm_guestmem_store_ops = {
 
 module_param_cb(guest_memfd_store, &kvm_guestmem_store_ops, NULL, 0644);
 MODULE_PARM_DESC(guest_memfd_store,
-		 "what KVM_CREATE_GUEST_MEMFD makes: native (default), shmem");
+		 "what KVM_CREATE_GUEST_MEMFD makes: native (default), shmem, hugetlb-2M, hugetlb-1G");
 
 bool kvm_guestmem_is_default(void)
 {
@@ -300,13 +322,17 @@ bool kvm_guestmem_is_default(void)
 /* KVM_CREATE_GUEST_MEMFD, arguments checked, in the store of the parameter */
 int kvm_guestmem_create(struct kvm *kvm, loff_t size)
 {
+	unsigned int order = kvm_guestmem_orders[READ_ONCE(kvm_guestmem_store)];
 	struct file *file;
 	int fd;
 
+	/* a VMM that knows nothing of granules must not fail for one */
+	if (!IS_ALIGNED(size, PAGE_SIZE << order))
+		order = 0;
 	fd = get_unused_fd_flags(0);
 	if (fd < 0)
 		return fd;
-	file = guestmem_create("[kvm-gmem]", size, &kvm->guestmem);
+	file = guestmem_create("[kvm-gmem]", size, order, &kvm->guestmem);
 	if (IS_ERR(file)) {
 		put_unused_fd(fd);
 		return PTR_ERR(file);

@@ -21,7 +21,7 @@ int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
 		      struct file *file, u64 offset);
 void kvm_guestmem_abort_bind(struct kvm_memory_slot *slot);
 void kvm_guestmem_unbind(struct kvm_memory_slot *slot);
-int kvm_guestmem_get_pfn(struct kvm_memory_slot *slot, gfn_t gfn,
+int kvm_guestmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 			 kvm_pfn_t *pfn, int *max_order);
 #ifdef CONFIG_KVM_GENERIC_PRIVATE_MEM
 long kvm_guestmem_populate(struct kvm *kvm, struct kvm_memory_slot *slot,
@@ -77,8 +77,8 @@ static inline void kvm_guestmem_unbind(struct kvm_memory_slot *slot)
 {
 }
 
-static inline int kvm_guestmem_get_pfn(struct kvm_memory_slot *slot, gfn_t gfn,
-				       kvm_pfn_t *pfn, int *max_order)
+static inline int kvm_guestmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot,
+				       gfn_t gfn, kvm_pfn_t *pfn, int *max_order)
 {
 	return -EOPNOTSUPP;
 }

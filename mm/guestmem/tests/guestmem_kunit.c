@@ -12,6 +12,7 @@
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
+#include <linux/mm.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -150,13 +151,14 @@ static int mock_prepare(struct guestmem_binding *binding, u64 addr,
 	return 0;
 }
 
-static void mock_release(unsigned long pfn, unsigned int order)
+static void mock_release(unsigned long pfn, unsigned long nr)
 {
-	atomic_add(1 << order, &mock_released);
+	atomic_add(nr, &mock_released);
 }
 
 static const struct guestmem_consumer_ops mock_ops = {
 	.owner			= THIS_MODULE,
+	.orders			= GENMASK(30, 0),
 	.invalidate_start	= mock_invalidate_start,
 	.invalidate_end		= mock_invalidate_end,
 	.prepare		= mock_prepare,
@@ -324,7 +326,7 @@ static void bind_aborted(struct kunit *test)
 static void bind_born_bound(struct kunit *test)
 {
 	struct mock *mock = mock_new(test), *other = mock_new(test);
-	struct file *file = guestmem_create("born", PAGE_SIZE, &mock->consumer);
+	struct file *file = guestmem_create("born", PAGE_SIZE, 0, &mock->consumer);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(other, file, 0, 1));
@@ -339,7 +341,7 @@ static void get_pfn(struct kunit *test)
 	struct file *file = new_file(test, 8);
 	struct guestmem_binding *binding = bind(test, mock, file, 2, 4, MOCK_BASE);
 	unsigned long pfn, again;
-	unsigned int order = 99;
+	unsigned int order = 9;
 	void *kaddr;
 
 	KUNIT_EXPECT_EQ(test, -EINVAL, guestmem_get_pfn(binding, MOCK_BASE - 1, &pfn, NULL));
@@ -425,7 +427,9 @@ static const struct order_case order_cases[] = {
 /* R5, R6: the largest block inside of the binding and aligned on both sides */
 static void max_order(struct kunit *test)
 {
-	struct guestmem_binding binding = {};
+	static const struct guestmem_consumer_ops sizes = { .orders = BIT(0) | BIT(9) };
+	struct guestmem_consumer consumer = { .ops = &mock_ops };
+	struct guestmem_binding binding = { .consumer = &consumer };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(order_cases); i++) {
@@ -438,6 +442,13 @@ static void max_order(struct kunit *test)
 				    guestmem_max_order(&binding, c->base + c->at, c->have),
 				    "case %zu", i);
 	}
+	/* and what the consumer has no size for is rounded down */
+	consumer.ops = &sizes;
+	binding.node.start = 0;
+	binding.node.last = 1023;
+	binding.addr = 0;
+	KUNIT_EXPECT_EQ(test, 9, guestmem_max_order(&binding, 600, 10));
+	KUNIT_EXPECT_EQ(test, 0, guestmem_max_order(&binding, 600, 8));
 }
 
 /* C2, C3, C4: one pair for all bindings, around the removal, clamped */
@@ -638,15 +649,15 @@ static void populate(struct kunit *test)
 }
 
 /* a store that has memory for the first five pages only */
-static int failing_get_folio(struct guestmem *gm, pgoff_t index,
-			     struct folio **foliop)
+static int failing_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start,
+			     pgoff_t end, struct folio **foliop)
 {
 	if (index >= 5)
 		return -ENOMEM;
 	/* a fault has been faster with page 3 */
 	if (index == 4)
 		guestmem_set_mark(gm, 3, GUESTMEM_MARK_GIVEN);
-	return guestmem_shmem_store.get_folio(gm, index, foliop);
+	return guestmem_shmem_store.get_folio(gm, index, start, end, foliop);
 }
 
 /* C10: what a failed fallocate() has added goes, everything else stays */
@@ -674,6 +685,125 @@ static void failed_fallocate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 8 * PAGE_SIZE));
 	KUNIT_EXPECT_FALSE(test, xa_marked(pages, GUESTMEM_MARK_NEW));
 	put_file(file);
+}
+
+/* R5, R6, C9: a huge folio that is given in parts, and then punched in parts */
+static void huge_in_parts(struct kunit *test)
+{
+	struct mock *mock = mock_new(test);
+	struct file *file = new_file(test, 2 * HPAGE_PMD_NR);
+	struct guestmem_binding *low, *high;
+	unsigned int order = HPAGE_PMD_ORDER;
+	struct guestmem *gm = to_gm(file);
+	struct folio *folio;
+	unsigned long pfn;
+
+	/* two bindings share a folio; the one is aligned, the other is not */
+	low = bind(test, mock, file, 0, 256, MOCK_BASE);
+	high = bind(test, mock, file, 256, 1, MOCK_BASE + 1000);
+	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(low, MOCK_BASE + 3, &pfn, &order));
+	KUNIT_EXPECT_EQ(test, 8, order);
+	guestmem_put_pfn(pfn);
+	folio = xa_load(&file->f_mapping->i_pages, 0);
+	if (folio_order(folio) != HPAGE_PMD_ORDER) {
+		guestmem_unbind(low);
+		guestmem_unbind(high);
+		put_file(file);
+		kunit_skip(test, "no huge page to be had");
+	}
+	KUNIT_EXPECT_EQ(test, 1 << order, mock->prepared);
+	KUNIT_EXPECT_TRUE(test, guestmem_given(gm, folio, 0, 1 << order));
+	KUNIT_EXPECT_FALSE(test, guestmem_given(gm, folio, 256, 1));
+
+	order = HPAGE_PMD_ORDER;
+	mock->prepared = 0;
+	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(high, MOCK_BASE + 1000, &pfn, &order));
+	KUNIT_EXPECT_EQ(test, 0, order);
+	KUNIT_EXPECT_EQ(test, folio_pfn(folio) + 256, pfn);
+	KUNIT_EXPECT_EQ(test, 1, mock->prepared);
+	guestmem_put_pfn(pfn);
+
+	/* a hole on the border splits it; only what was given is released */
+	KUNIT_EXPECT_EQ(test, 0, punch(file, 256, 2));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&mock_released));
+	KUNIT_EXPECT_EQ(test, HPAGE_PMD_NR - 2, file->f_mapping->nrpages);
+	KUNIT_EXPECT_EQ(test, pfn - 256, folio_pfn(xa_load(&file->f_mapping->i_pages, 0)));
+	KUNIT_EXPECT_TRUE(test, guestmem_marked(gm, 3, GUESTMEM_MARK_GIVEN));
+	KUNIT_EXPECT_FALSE(test, guestmem_marked(gm, 300, GUESTMEM_MARK_GIVEN));
+	KUNIT_EXPECT_TRUE(test, xa_empty(&gm->maps));
+
+	guestmem_unbind(low);
+	guestmem_unbind(high);
+	put_file(file);
+}
+
+static bool page_is(struct folio *folio, unsigned long nr, int byte)
+{
+	void *kaddr = kmap_local_folio(folio, nr * PAGE_SIZE);
+	bool is = !memchr_inv(kaddr, byte, PAGE_SIZE);
+
+	kunmap_local(kaddr);
+	return is;
+}
+
+/* invariant 6, C9: holes are zeroed once, when they are filled, and nothing else is */
+static void holes(struct kunit *test)
+{
+	struct file *file = new_file(test, HPAGE_PMD_NR);
+	struct guestmem *gm = to_gm(file);
+	unsigned long first = 0;
+	struct folio *folio;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, vfs_fallocate(file, 0, 0, HPAGE_PMD_NR << PAGE_SHIFT));
+	folio = filemap_lock_folio(file->f_mapping, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
+	if (folio_order(folio) != HPAGE_PMD_ORDER)
+		goto out;
+	for (i = 0; i < HPAGE_PMD_NR; i++)
+		memset(page_address(folio_page(folio, i)), 0x5a, PAGE_SIZE);
+
+	guestmem_set_given(gm, folio, 0, HPAGE_PMD_NR);
+	KUNIT_EXPECT_TRUE(test, guestmem_given(gm, folio, 0, HPAGE_PMD_NR));
+	KUNIT_EXPECT_TRUE(test, xa_empty(&gm->maps));
+	KUNIT_ASSERT_EQ(test, 0, guestmem_map_reserve(gm, folio));
+	KUNIT_EXPECT_FALSE(test, guestmem_make_hole(gm, folio, 10, 5));
+	KUNIT_EXPECT_FALSE(test, guestmem_make_hole(gm, folio, 500, 12));
+	KUNIT_EXPECT_EQ(test, 10, guestmem_next_given(gm, folio, &first, HPAGE_PMD_NR));
+	first += 10;
+	KUNIT_EXPECT_EQ(test, 485, guestmem_next_given(gm, folio, &first, HPAGE_PMD_NR));
+	KUNIT_EXPECT_EQ(test, 15, first);
+	first = 500;
+	KUNIT_EXPECT_EQ(test, 0, guestmem_next_given(gm, folio, &first, HPAGE_PMD_NR));
+
+	/* part of a hole, and what is around it */
+	KUNIT_EXPECT_EQ(test, 0, guestmem_fill(gm, folio, 0, 12, true));
+	for (i = 0; i < 16; i++)
+		KUNIT_EXPECT_EQ(test, i == 10 || i == 11, page_is(folio, i, 0));
+	KUNIT_EXPECT_FALSE(test, guestmem_given(gm, folio, 10, 1));
+	KUNIT_EXPECT_EQ(test, 0, guestmem_fill(gm, folio, 0, HPAGE_PMD_NR, true));
+	for (i = 0; i < HPAGE_PMD_NR; i++)
+		KUNIT_EXPECT_EQ(test, (i >= 10 && i < 15) || i >= 500, page_is(folio, i, 0));
+	/* the map goes when the pages are all the same again */
+	guestmem_set_given(gm, folio, 0, 256);
+	KUNIT_EXPECT_FALSE(test, xa_empty(&gm->maps));
+	guestmem_set_given(gm, folio, 256, 256);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&gm->maps));
+
+	/* nothing but holes: the last one is told */
+	KUNIT_ASSERT_EQ(test, 0, guestmem_map_reserve(gm, folio));
+	KUNIT_EXPECT_FALSE(test, guestmem_make_hole(gm, folio, 0, 511));
+	KUNIT_EXPECT_TRUE(test, guestmem_marked(gm, 0, GUESTMEM_MARK_GIVEN));
+	KUNIT_EXPECT_TRUE(test, guestmem_make_hole(gm, folio, 511, 1));
+	KUNIT_EXPECT_FALSE(test, guestmem_marked(gm, 0, GUESTMEM_MARK_GIVEN));
+out:
+	i = folio_order(folio);
+	guestmem_map_drop(gm, 0);
+	folio_unlock(folio);
+	folio_put(folio);
+	put_file(file);
+	if (i != HPAGE_PMD_ORDER)
+		kunit_skip(test, "no huge page to be had");
 }
 
 struct race {
@@ -749,6 +879,8 @@ static struct kunit_case guestmem_test_cases[] = {
 	KUNIT_CASE(memory_error),
 	KUNIT_CASE(populate),
 	KUNIT_CASE(failed_fallocate),
+	KUNIT_CASE(huge_in_parts),
+	KUNIT_CASE(holes),
 	KUNIT_CASE_SLOW(punch_against_fault),
 	{}
 };

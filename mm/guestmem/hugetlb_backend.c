@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hugetlb store: granules of 2M or 1G from hugetlb's pools.
+ *
+ * Reservation, allocation and the accounting to pools, hugetlb cgroups and memory
+ * cgroups are hugetlb's own, through the functions that hugetlbfs uses for
+ * fallocate().  There are no hugetlb VMAs and no shared page tables, and none of
+ * hugetlbfs's file operations: the inode is a hugetlbfs inode because that is what
+ * hugetlb accounts to.
+ *
+ * All of the file is reserved when it gets its size, and stays so until it is
+ * released: a granule that goes back to the pool takes its reservation along.  So a
+ * guest that gets memory back by conversion gets it, whoever else uses the pool.
+ *
+ * A granule is never split.  Pages that are punched out of it become holes
+ * (pages.c); it goes back to the pool when nothing but holes is left.
+ */
+#include <linux/fcntl.h>
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <uapi/linux/memfd.h>
+
+#include "internal.h"
+
+static const struct address_space_operations guestmem_hugetlb_aops = {
+	.dirty_folio		= noop_dirty_folio,
+	.error_remove_folio	= guestmem_error_folio,
+};
+
+static void guestmem_hugetlb_attach(struct guestmem *gm)
+{
+	struct inode *inode = gm->inode;
+
+	inode->i_mapping->a_ops = &guestmem_hugetlb_aops;
+	gm->granule_order = huge_page_order(hstate_inode(inode));
+	HUGETLBFS_I(inode)->seals |= F_SEAL_GUEST | F_SEAL_EXEC;
+}
+
+static int guestmem_hugetlb_set_size(struct guestmem *gm, loff_t size)
+{
+	struct inode *inode = gm->inode;
+
+	if (HUGETLBFS_I(inode)->seals & F_SEAL_GROW)
+		return -EPERM;
+	if (!hugetlb_reserve_pages(inode, 0, size >> huge_page_shift(hstate_inode(inode)),
+				   NULL, 0))
+		return -ENOMEM;
+	i_size_write(inode, size);
+	return 0;
+}
+
+/* What hugetlb wants to know of who allocates: the file, and that it is shared. */
+static void guestmem_hugetlb_vma(struct guestmem *gm, struct vm_area_struct *vma)
+{
+	vma_init(vma, current->mm);
+	vm_flags_init(vma, VM_HUGETLB | VM_MAYSHARE | VM_SHARED);
+	vma->vm_file = gm->file;
+}
+
+/* Add granule @nr to the file, as holes.  Returns it locked, with a reference. */
+static struct folio *guestmem_hugetlb_alloc(struct guestmem *gm, pgoff_t nr)
+{
+	struct hstate *h = hstate_inode(gm->inode);
+	unsigned long addr = nr << huge_page_shift(h);
+	pgoff_t index = nr << huge_page_order(h);
+	struct vm_area_struct vma;
+	struct folio *folio;
+	int ret;
+
+	ret = guestmem_map_add_holes(gm, index, huge_page_order(h));
+	if (ret)
+		return ERR_PTR(ret);
+	guestmem_hugetlb_vma(gm, &vma);
+	folio = alloc_hugetlb_folio(&vma, addr, false);
+	if (IS_ERR(folio)) {
+		/* -ENOSPC is a file system's word for it */
+		ret = -ENOMEM;
+		goto drop_map;
+	}
+	__folio_mark_uptodate(folio);
+	ret = hugetlb_add_to_page_cache(folio, gm->inode->i_mapping, nr);
+	if (ret)
+		goto put_folio;
+	return folio;
+
+put_folio:
+	restore_reserve_on_error(h, &vma, addr, folio);
+	folio_put(folio);
+drop_map:
+	guestmem_map_drop(gm, index);
+	return ERR_PTR(ret);
+}
+
+/* The granule with @index, added if it is not there: by one of us only (C14). */
+static struct folio *guestmem_hugetlb_add(struct guestmem *gm, pgoff_t index)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+	pgoff_t nr = index >> gm->granule_order;
+	struct folio *folio;
+	struct mutex *mutex;
+
+	mutex = &hugetlb_fault_mutex_table[hugetlb_fault_mutex_hash(mapping, nr)];
+	mutex_lock(mutex);
+	/* who was faster may hold the folio's lock for long: not in here */
+	folio = xa_load(&mapping->i_pages, index) ? ERR_PTR(-EEXIST) :
+						    guestmem_hugetlb_alloc(gm, nr);
+	mutex_unlock(mutex);
+	return folio;
+}
+
+static int guestmem_hugetlb_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start,
+				      pgoff_t end, struct folio **foliop)
+{
+	struct folio *folio;
+
+	if (index >= i_size_read(gm->inode) >> PAGE_SHIFT)
+		return -EINVAL;
+	do {
+		folio = filemap_lock_folio(gm->inode->i_mapping, index);
+		if (IS_ERR(folio))
+			folio = guestmem_hugetlb_add(gm, index);
+	} while (folio == ERR_PTR(-EEXIST));
+	*foliop = folio;
+	return PTR_ERR_OR_ZERO(folio);
+}
+
+/* The granule at @index, if there is one.  invalidate_lock keeps it. */
+static struct folio *guestmem_hugetlb_present(struct guestmem *gm, pgoff_t index)
+{
+	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
+	return xa_load(&gm->inode->i_mapping->i_pages, index);
+}
+
+static int guestmem_hugetlb_reserve_edge(struct guestmem *gm, pgoff_t index)
+{
+	struct folio *folio = NULL;
+
+	if (!IS_ALIGNED(index, 1UL << gm->granule_order))
+		folio = guestmem_hugetlb_present(gm, index);
+	return folio ? guestmem_map_reserve(gm, folio) : 0;
+}
+
+static int guestmem_hugetlb_reserve_hole(struct guestmem *gm, pgoff_t start, pgoff_t end)
+{
+	return guestmem_hugetlb_reserve_edge(gm, start) ?:
+	       guestmem_hugetlb_reserve_edge(gm, end);
+}
+
+/*
+ * Take a granule out of the file.  The caller has to see to its reservation, and
+ * then to drop the reference that this returns with.
+ */
+static void guestmem_hugetlb_remove(struct guestmem *gm, struct folio *folio)
+{
+	folio_get(folio);
+	folio_lock(folio);
+	guestmem_map_drop(gm, folio->index);
+	folio_clear_dirty(folio);
+	folio_clear_uptodate(folio);
+	filemap_remove_folio(folio);
+	folio_unlock(folio);
+}
+
+/*
+ * Will the pool keep @folio when it is freed?  Not if it is too large by now.  An
+ * answer that is out of date costs what it costs hugetlb itself when a reservation
+ * is restored: one page of the pool, until the pool is resized again.
+ */
+static bool guestmem_hugetlb_pooled(struct hstate *h, struct folio *folio)
+{
+	return !READ_ONCE(h->surplus_huge_pages_node[folio_nid(folio)]);
+}
+
+/* Give a granule back to the pool, and keep its reservation. */
+static void guestmem_hugetlb_free(struct guestmem *gm, struct folio *folio)
+{
+	struct inode *inode = gm->inode;
+	struct hstate *h = hstate_inode(inode);
+	long nr = folio->index >> gm->granule_order;
+	bool pooled = guestmem_hugetlb_pooled(h, folio);
+
+	guestmem_hugetlb_remove(gm, folio);
+	if (pooled) {
+		folio_set_hugetlb_restore_reserve(folio);
+		inode_sub_bytes(inode, huge_page_size(h));
+	} else if (hugetlb_unreserve_pages(inode, nr, nr + 1, 1)) {
+		hugetlb_fix_reserve_counts(inode);
+	}
+	folio_put(folio);
+	/* if nobody has been faster: a pool that overcommits is no promise */
+	if (!pooled)
+		hugetlb_reserve_pages(inode, nr, nr + 1, NULL, 0);
+}
+
+static void guestmem_hugetlb_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+	unsigned long index = start, first, last;
+	struct folio *folio;
+
+	while (index < end && (folio = xa_find(&mapping->i_pages, &index, end - 1,
+					       XA_PRESENT))) {
+		first = max(start, folio->index) - folio->index;
+		last = min(end, folio_next_index(folio)) - folio->index;
+		index = folio_next_index(folio);
+		if (last - first == folio_nr_pages(folio) ||
+		    guestmem_make_hole(gm, folio, first, last - first))
+			guestmem_hugetlb_free(gm, folio);
+		cond_resched();
+	}
+}
+
+static void guestmem_hugetlb_release(struct guestmem *gm)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+	unsigned long index = 0;
+	struct folio *folio;
+	long freed = 0;
+
+	xa_for_each(&mapping->i_pages, index, folio) {
+		guestmem_hugetlb_remove(gm, folio);
+		folio_put(folio);
+		freed++;
+		cond_resched();
+	}
+	hugetlb_unreserve_pages(gm->inode, 0, LONG_MAX, freed);
+}
+
+const struct guestmem_store_ops guestmem_hugetlb_store = {
+	.name		= "hugetlb",
+	.attach		= guestmem_hugetlb_attach,
+	.set_size	= guestmem_hugetlb_set_size,
+	.get_folio	= guestmem_hugetlb_get_folio,
+	.reserve_hole	= guestmem_hugetlb_reserve_hole,
+	.punch		= guestmem_hugetlb_punch,
+	.release	= guestmem_hugetlb_release,
+};

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What has become of the single pages of a folio.
+ *
+ * A page that the file holds is one of
+ *
+ *	a hole	   its content is undefined: nobody may have it before it is zeroed
+ *	fresh	   it reads as zero, and no consumer has had it
+ *	given	   a consumer has had it
+ *
+ * The pages of a small folio, and most times those of a large one, are all the
+ * same: fresh, or given if the folio's entry in the page cache has
+ * GUESTMEM_MARK_GIVEN.  A large folio whose pages differ has a *map*, two bits for
+ * each page, in guestmem.maps; its mark says then that some page is given.
+ *
+ * Holes are in folios of the hugetlb store only: a granule cannot be given back in
+ * parts.  A new granule is nothing but holes, so that to zero one of 1G can be
+ * interrupted and taken up again.
+ *
+ * Protected by the lock of the folio, or by invalidate_lock for writing.
+ */
+#include <linux/bitmap.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/* pages zeroed between two looks for a signal: 2M, a millisecond */
+#define GUESTMEM_ZERO_BATCH	512UL
+
+/**
+ * struct guestmem_map - pages of a folio that are not all the same
+ * @nr_pages: of the folio
+ * @nr_holes: bits set in @hole
+ * @nr_given: bits set in @given
+ * @hole: pages that are holes
+ * @given: pages that are given
+ */
+struct guestmem_map {
+	unsigned long nr_pages;
+	unsigned long nr_holes;
+	unsigned long nr_given;
+	unsigned long *hole;
+	unsigned long *given;
+	unsigned long bits[];
+};
+
+static struct guestmem_map *guestmem_map_alloc(unsigned long nr_pages)
+{
+	unsigned long longs = BITS_TO_LONGS(nr_pages);
+	struct guestmem_map *map;
+
+	map = kvzalloc(struct_size(map, bits, 2 * longs), GFP_KERNEL_ACCOUNT);
+	if (!map)
+		return NULL;
+	map->nr_pages = nr_pages;
+	map->hole = map->bits;
+	map->given = map->bits + longs;
+	return map;
+}
+
+static struct guestmem_map *guestmem_map(struct guestmem *gm, struct folio *folio)
+{
+	if (!folio_test_large(folio) || xa_empty(&gm->maps))
+		return NULL;
+	return xa_load(&gm->maps, folio->index);
+}
+
+static int guestmem_map_insert(struct guestmem *gm, pgoff_t index,
+			       struct guestmem_map *map)
+{
+	int ret = xa_insert(&gm->maps, index, map, GFP_KERNEL_ACCOUNT);
+
+	VM_WARN_ON_ONCE(ret == -EBUSY);
+	if (ret)
+		kvfree(map);
+	return ret;
+}
+
+/* The folio that is about to be added at @index is nothing but holes. */
+int guestmem_map_add_holes(struct guestmem *gm, pgoff_t index, unsigned int order)
+{
+	struct guestmem_map *map = guestmem_map_alloc(1UL << order);
+
+	if (!map)
+		return -ENOMEM;
+	bitmap_fill(map->hole, map->nr_pages);
+	map->nr_holes = map->nr_pages;
+	return guestmem_map_insert(gm, index, map);
+}
+
+/* Make sure that the pages of @folio can become different.  0 or -ENOMEM. */
+int guestmem_map_reserve(struct guestmem *gm, struct folio *folio)
+{
+	struct guestmem_map *map;
+
+	if (!folio_test_large(folio) || guestmem_map(gm, folio))
+		return 0;
+	map = guestmem_map_alloc(folio_nr_pages(folio));
+	if (!map)
+		return -ENOMEM;
+	if (guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN)) {
+		bitmap_fill(map->given, map->nr_pages);
+		map->nr_given = map->nr_pages;
+	}
+	return guestmem_map_insert(gm, folio->index, map);
+}
+
+/* The folio at @index goes away, or its pages are all the same by now. */
+void guestmem_map_drop(struct guestmem *gm, pgoff_t index)
+{
+	if (!xa_empty(&gm->maps))
+		kvfree(xa_erase(&gm->maps, index));
+}
+
+/*
+ * The folio that was at @index has been split into single pages, each of which has
+ * inherited the mark.
+ */
+void guestmem_map_split(struct guestmem *gm, pgoff_t index)
+{
+	struct guestmem_map *map = xa_erase(&gm->maps, index);
+	unsigned long i;
+
+	if (!map)
+		return;
+	for_each_clear_bit(i, map->given, map->nr_pages)
+		guestmem_clear_mark(gm, index + i, GUESTMEM_MARK_GIVEN);
+	kvfree(map);
+}
+
+/* The first page at or behind @first that is @given or not, at most @end. */
+static unsigned long guestmem_next(struct guestmem *gm, struct folio *folio,
+				   unsigned long first, unsigned long end, bool given)
+{
+	struct guestmem_map *map = guestmem_map(gm, folio);
+
+	if (map && given)
+		return find_next_bit(map->given, end, first);
+	if (map)
+		return find_next_zero_bit(map->given, end, first);
+	return guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN) == given ?
+	       first : end;
+}
+
+/* Are all of @nr pages, from page @first of @folio on, given? */
+bool guestmem_given(struct guestmem *gm, struct folio *folio, unsigned long first,
+		    unsigned long nr)
+{
+	return guestmem_next(gm, folio, first, first + nr, false) == first + nr;
+}
+
+/**
+ * guestmem_next_given - find the pages that a consumer has had
+ * @gm: the guest file
+ * @folio: one of its folios
+ * @first: where to look from, in pages of @folio; where they begin on return
+ * @end: where to look until
+ *
+ * Return: How many there are in a row from *@first on; 0 if there are no more.
+ */
+unsigned long guestmem_next_given(struct guestmem *gm, struct folio *folio,
+				  unsigned long *first, unsigned long end)
+{
+	*first = guestmem_next(gm, folio, *first, end, true);
+	return guestmem_next(gm, folio, *first, end, false) - *first;
+}
+
+/*
+ * Give @nr pages from page @first of @folio on.  Unless that is all of the folio,
+ * guestmem_map_reserve() has been called, and cannot have been in vain: no lock
+ * was dropped since.
+ */
+void guestmem_set_given(struct guestmem *gm, struct folio *folio, unsigned long first,
+			unsigned long nr)
+{
+	struct guestmem_map *map = guestmem_map(gm, folio);
+
+	if (map) {
+		bitmap_set(map->given, first, nr);
+		map->nr_given = bitmap_weight(map->given, map->nr_pages);
+		if (map->nr_given == map->nr_pages)
+			guestmem_map_drop(gm, folio->index);
+	} else {
+		VM_WARN_ON_ONCE_FOLIO(nr != folio_nr_pages(folio), folio);
+	}
+	guestmem_set_mark(gm, folio->index, GUESTMEM_MARK_GIVEN);
+}
+
+static int guestmem_zero(struct folio *folio, unsigned long first, unsigned long nr,
+			 bool killable)
+{
+	unsigned long i;
+
+	if (killable ? fatal_signal_pending(current) : signal_pending(current))
+		return -EINTR;
+	for (i = first; i < first + nr; i++)
+		clear_highpage(folio_page(folio, i));
+	cond_resched();
+	return 0;
+}
+
+/**
+ * guestmem_fill - zero the holes of a range, so that it can be given
+ * @gm: the guest file
+ * @folio: one of its folios, locked
+ * @first: first page, from the start of @folio
+ * @nr: how many
+ * @killable: only a signal that kills the task interrupts
+ *
+ * Return: 0, or -EINTR for a signal; what is done by then does not have to be done
+ * again.
+ */
+int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
+		  unsigned long nr, bool killable)
+{
+	struct guestmem_map *map = guestmem_map(gm, folio);
+	unsigned long end = first + nr, batch;
+	int ret;
+
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
+	if (!map || !map->nr_holes)
+		return 0;
+	for (;; first += batch) {
+		first = find_next_bit(map->hole, end, first);
+		if (first >= end)
+			break;
+		batch = find_next_zero_bit(map->hole, end, first) - first;
+		batch = min(batch, GUESTMEM_ZERO_BATCH);
+		ret = guestmem_zero(folio, first, batch, killable);
+		if (ret)
+			return ret;
+		bitmap_clear(map->hole, first, batch);
+		map->nr_holes -= batch;
+	}
+	if (!map->nr_holes && !map->nr_given)
+		guestmem_map_drop(gm, folio->index);
+	return 0;
+}
+
+/*
+ * Make @nr pages from page @first of @folio on a hole; guestmem_map_reserve() has
+ * been called.  Return whether the folio is nothing but holes now.
+ */
+bool guestmem_make_hole(struct guestmem *gm, struct folio *folio, unsigned long first,
+			unsigned long nr)
+{
+	struct guestmem_map *map = guestmem_map(gm, folio);
+
+	bitmap_set(map->hole, first, nr);
+	bitmap_clear(map->given, first, nr);
+	map->nr_holes = bitmap_weight(map->hole, map->nr_pages);
+	map->nr_given = bitmap_weight(map->given, map->nr_pages);
+	if (!map->nr_given)
+		guestmem_clear_mark(gm, folio->index, GUESTMEM_MARK_GIVEN);
+	return map->nr_holes == map->nr_pages;
+}
