@@ -155,11 +155,14 @@ static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 			ret = guestmem_populate_index(gm, index, start, end, &index);
 		cond_resched();
 	}
-	if (ret)
+	if (ret) {
 		guestmem_undo_new(gm, start, index);
-	else
-		guestmem_keep_new(gm, start, end);
-	return ret;
+		return ret;
+	}
+	guestmem_keep_new(gm, start, end);
+	if (gm->store->merge)
+		gm->store->merge(gm, start, end);
+	return 0;
 }
 
 /* First all that can fail, then what cannot. */

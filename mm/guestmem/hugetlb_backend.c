@@ -97,15 +97,14 @@ static struct folio *guestmem_hugetlb_add(struct guestmem *gm, pgoff_t index)
 {
 	struct address_space *mapping = gm->inode->i_mapping;
 	pgoff_t nr = index >> gm->granule_order;
+	u32 hash = hugetlb_fault_mutex_hash(mapping, nr);
 	struct folio *folio;
-	struct mutex *mutex;
 
-	mutex = &hugetlb_fault_mutex_table[hugetlb_fault_mutex_hash(mapping, nr)];
-	mutex_lock(mutex);
+	mutex_lock(&hugetlb_fault_mutex_table[hash]);
 	/* who was faster may hold the folio's lock for long: not in here */
 	folio = xa_load(&mapping->i_pages, index) ? ERR_PTR(-EEXIST) :
 						    guestmem_hugetlb_alloc(gm, nr);
-	mutex_unlock(mutex);
+	mutex_unlock(&hugetlb_fault_mutex_table[hash]);
 	return folio;
 }
 

@@ -63,6 +63,9 @@
  *	nowhere, and @reserve_hole was called.  May not fail.  Called with
  *	invalidate_lock held for writing.
  *
+ * @merge: Optional.  Make the folios of [@start, @end), all of which are present,
+ *	larger if that is possible.  Called with inode->i_rwsem held.
+ *
  * @release: Remove all pages, and give back what @set_size has reserved.  No
  *	binding is left.  May not fail.  Called with invalidate_lock held for
  *	writing.
@@ -75,6 +78,7 @@ struct guestmem_store_ops {
 			 pgoff_t end, struct folio **foliop);
 	int (*reserve_hole)(struct guestmem *gm, pgoff_t start, pgoff_t end);
 	void (*punch)(struct guestmem *gm, pgoff_t start, pgoff_t end);
+	void (*merge)(struct guestmem *gm, pgoff_t start, pgoff_t end);
 	void (*release)(struct guestmem *gm);
 };
 
@@ -153,6 +157,11 @@ void guestmem_stat_del(struct guestmem *gm);
 void guestmem_stat_bindings(long delta);
 void guestmem_show_fdinfo(struct seq_file *m, struct file *file);
 long guestmem_get_info(struct guestmem *gm, void __user *arg);
+
+/* shmem_merge.c */
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+void guestmem_shmem_merge(struct guestmem *gm, pgoff_t start, pgoff_t end);
+#endif
 
 /* pages.c */
 int guestmem_map_add_holes(struct guestmem *gm, pgoff_t index, unsigned int order);

@@ -37,6 +37,7 @@
  * @nr_given: bits set in @given
  * @hole: pages that are holes
  * @given: pages that are given
+ * @bits: the two bitmaps
  */
 struct guestmem_map {
 	unsigned long nr_pages;

@@ -23,7 +23,7 @@
  * that is wanted is allocated, and its neighbours will be single pages as well.
  *
  * A folio is split when part of it is punched out, because the memory of that part
- * is given back.
+ * is given back.  fallocate() puts it together again (shmem_merge.c).
  */
 #include <linux/fcntl.h>
 #include <linux/gfp.h>
@@ -198,5 +198,8 @@ const struct guestmem_store_ops guestmem_shmem_store = {
 	.get_folio	= guestmem_shmem_get_folio,
 	.reserve_hole	= guestmem_shmem_reserve_hole,
 	.punch		= guestmem_shmem_punch,
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	.merge		= guestmem_shmem_merge,
+#endif
 	.release	= guestmem_shmem_release,
 };

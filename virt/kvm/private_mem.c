@@ -23,6 +23,10 @@
 #include "kvm_mm.h"
 #include "private_mem.h"
 
+/* KVM's page tables know three sizes. */
+#define KVM_ORDER_2M	(PMD_SHIFT - PAGE_SHIFT)
+#define KVM_ORDER_1G	(PUD_SHIFT - PAGE_SHIFT)
+
 static struct kvm *to_kvm(struct guestmem_consumer *consumer)
 {
 	return container_of(consumer, struct kvm, guestmem);
@@ -55,7 +59,13 @@ static bool kvm_guestmem_unmap(struct kvm *kvm, struct guestmem_binding *binding
 		.attr_filter = KVM_FILTER_PRIVATE,
 	};
 
-	kvm_mmu_invalidate_range_add(kvm, range.start, range.end);
+	/*
+	 * A fault beside the range may be about to map a huge page that reaches into
+	 * it: it has to be retried as well.  This costs nothing, because it would
+	 * have to wait for the file's invalidate_lock anyway.
+	 */
+	kvm_mmu_invalidate_range_add(kvm, round_down(range.start, 1UL << KVM_ORDER_1G),
+				     round_up(range.end, 1UL << KVM_ORDER_1G));
 	range.slot = kvm_guestmem_published(kvm, binding->priv);
 	return range.slot && kvm_unmap_gfn_range(kvm, &range);
 }
@@ -110,10 +120,6 @@ static void kvm_guestmem_release(unsigned long pfn, unsigned long nr)
 	kvm_arch_gmem_invalidate(pfn, pfn + nr);
 }
 #endif
-
-/* KVM's page tables know three sizes. */
-#define KVM_ORDER_2M	(PMD_SHIFT - PAGE_SHIFT)
-#define KVM_ORDER_1G	(PUD_SHIFT - PAGE_SHIFT)
 
 /* @owner is the vendor module, which the arch hooks lead to; it pins this one. */
 static struct guestmem_consumer_ops kvm_guestmem_ops = {

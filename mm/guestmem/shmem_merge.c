@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Putting the 4K folios of an aligned 2M of a shmem file together again.
+ *
+ * They are single because memory was short when they were allocated, or because one
+ * of them was punched.  fallocate() over all of the 2M asks for one folio in their
+ * place.  A page fault does not: it is not the time to copy 2M.
+ *
+ * What can fail comes first: a huge folio is allocated and charged, and the small
+ * ones are looked at.  Then the guest is unmapped, the small folios are frozen, and
+ * the content is copied.  Somebody may get hold of one of them in the last moment, and
+ * then all stays as it was; the guest maps it again.  Nobody ever sees anything but
+ * the content.
+ *
+ * Pages of a consumer that prepares or releases pages are not copied: it may have made
+ * them unreadable for the host.
+ */
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+
+#include "internal.h"
+
+/**
+ * struct guestmem_merge - a merge in progress
+ * @gm: the guest file
+ * @first: index of the first page, a multiple of HPAGE_PMD_NR
+ * @huge: the new folio, locked
+ * @small: the folios that it replaces; invalidate_lock keeps them in the file
+ */
+struct guestmem_merge {
+	struct guestmem *gm;
+	pgoff_t first;
+	struct folio *huge;
+	struct folio *small[HPAGE_PMD_NR];
+};
+
+/* Are all pages there, in single folios that nobody else has a reference to? */
+static bool merge_look(struct guestmem_merge *merge)
+{
+	struct xarray *pages = &merge->gm->inode->i_mapping->i_pages;
+	struct folio *folio;
+	unsigned int i;
+
+	for (i = 0; i < HPAGE_PMD_NR; i++) {
+		folio = xa_load(pages, merge->first + i);
+		if (!folio || folio_test_large(folio) || folio_test_hwpoison(folio) ||
+		    folio_ref_count(folio) != 1)
+			return false;
+		merge->small[i] = folio;
+	}
+	return true;
+}
+
+/* With the effort that a page fault makes, see shmem_backend.c. */
+static struct folio *merge_alloc(void)
+{
+	gfp_t gfp = (GFP_TRANSHUGE | __GFP_NORETRY) & ~__GFP_MOVABLE;
+	struct folio *folio = folio_alloc(gfp, HPAGE_PMD_ORDER);
+
+	if (!folio)
+		return NULL;
+	if (mem_cgroup_charge(folio, current->mm, gfp)) {
+		folio_put(folio);
+		return NULL;
+	}
+	__folio_set_locked(folio);
+	__folio_set_swapbacked(folio);
+	return folio;
+}
+
+static void merge_thaw(struct guestmem_merge *merge, unsigned int nr)
+{
+	while (nr--) {
+		folio_ref_unfreeze(merge->small[nr], 1);
+		folio_unlock(merge->small[nr]);
+	}
+}
+
+/* From here on nobody can get a reference to the small folios.  All or none. */
+static bool merge_freeze(struct guestmem_merge *merge)
+{
+	unsigned int i;
+
+	for (i = 0; i < HPAGE_PMD_NR; i++) {
+		if (!folio_trylock(merge->small[i]))
+			break;
+		if (!folio_ref_freeze(merge->small[i], 1)) {
+			folio_unlock(merge->small[i]);
+			break;
+		}
+	}
+	if (i == HPAGE_PMD_NR)
+		return true;
+	merge_thaw(merge, i);
+	return false;
+}
+
+static bool merge_copy(struct guestmem_merge *merge)
+{
+	unsigned int i;
+
+	for (i = 0; i < HPAGE_PMD_NR; i++)
+		if (copy_mc_highpage(folio_page(merge->huge, i), &merge->small[i]->page))
+			return false;
+	return true;
+}
+
+static void merge_account(struct folio *folio, long nr)
+{
+	__lruvec_stat_mod_folio(folio, NR_FILE_PAGES, nr);
+	__lruvec_stat_mod_folio(folio, NR_SHMEM, nr);
+	if (folio_test_pmd_mappable(folio))
+		__lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, nr);
+}
+
+/*
+ * Exchange the folios in the page cache.  Every page has an entry, so the tree has all
+ * nodes that it needs; the mark of having been given to a consumer is passed on.
+ */
+static void merge_replace(struct guestmem_merge *merge)
+{
+	struct address_space *mapping = merge->gm->inode->i_mapping;
+	XA_STATE_ORDER(xas, &mapping->i_pages, merge->first, HPAGE_PMD_ORDER);
+	struct folio *huge = merge->huge;
+	unsigned int i;
+
+	folio_ref_add(huge, HPAGE_PMD_NR);
+	huge->mapping = mapping;
+	huge->index = merge->first;
+	__folio_mark_uptodate(huge);
+	folio_set_dirty(huge);
+
+	xas_lock_irq(&xas);
+	for (i = 0; i < HPAGE_PMD_NR; i++)
+		merge_account(merge->small[i], -1);
+	merge_account(huge, HPAGE_PMD_NR);
+	xas_store(&xas, huge);
+	VM_WARN_ON_ONCE(xas_error(&xas));
+	xas_unlock_irq(&xas);
+}
+
+static void merge_free_small(struct guestmem_merge *merge)
+{
+	unsigned int i;
+
+	for (i = 0; i < HPAGE_PMD_NR; i++) {
+		merge->small[i]->mapping = NULL;
+		folio_clear_dirty(merge->small[i]);
+		folio_ref_unfreeze(merge->small[i], 1);
+		folio_unlock(merge->small[i]);
+		folio_put(merge->small[i]);
+	}
+}
+
+/* The guest is unmapped. */
+static void merge_exchange(struct guestmem_merge *merge)
+{
+	if (!merge_freeze(merge))
+		return;
+	if (!merge_copy(merge)) {
+		merge_thaw(merge, HPAGE_PMD_NR);
+		return;
+	}
+	merge_replace(merge);
+	merge_free_small(merge);
+	folio_add_lru(merge->huge);
+}
+
+static void merge_block(struct guestmem_merge *merge)
+{
+	struct guestmem_invalidation inv;
+
+	if (!merge_look(merge))
+		return;
+	merge->huge = merge_alloc();
+	if (!merge->huge)
+		return;
+	guestmem_invalidate_start(merge->gm, merge->first, merge->first + HPAGE_PMD_NR, &inv);
+	merge_exchange(merge);
+	guestmem_invalidate_end(&inv);
+	folio_unlock(merge->huge);
+	folio_put(merge->huge);
+}
+
+static void merge_one(struct guestmem *gm, pgoff_t first)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+	struct guestmem_merge *merge = kmalloc(sizeof(*merge), GFP_KERNEL);
+
+	if (!merge)
+		return;
+	merge->gm = gm;
+	merge->first = first;
+	filemap_invalidate_lock(mapping);
+	if (!gm->ops || (!gm->ops->prepare && !gm->ops->release))
+		merge_block(merge);
+	guestmem_check(gm);
+	filemap_invalidate_unlock(mapping);
+	kfree(merge);
+}
+
+/* A cheap look, without a lock: is there a small folio at the start? */
+static bool merge_wanted(struct guestmem *gm, pgoff_t first)
+{
+	struct xarray *pages = &gm->inode->i_mapping->i_pages;
+
+	return xa_load(pages, first) && !xa_get_order(pages, first);
+}
+
+/**
+ * guestmem_shmem_merge - one folio for every aligned 2M of single ones
+ * @gm: a guest file in the shmem store
+ * @start: first index
+ * @end: index behind the last one
+ *
+ * Where that is impossible, nothing happens.
+ *
+ * Context: Process context, inode->i_rwsem held.  Takes invalidate_lock.
+ */
+void guestmem_shmem_merge(struct guestmem *gm, pgoff_t start, pgoff_t end)
+{
+	bool drained = false;
+	pgoff_t first;
+
+	if (gm->flags & GUESTMEM_NOHUGEPAGE)
+		return;
+	for (first = round_up(start, HPAGE_PMD_NR); first + HPAGE_PMD_NR <= end;
+	     first += HPAGE_PMD_NR) {
+		if (fatal_signal_pending(current))
+			return;
+		if (!merge_wanted(gm, first))
+			continue;
+		/* folios that were just added may still be waiting for their LRU list */
+		if (!drained)
+			lru_add_drain_all();
+		drained = true;
+		merge_one(gm, first);
+		cond_resched();
+	}
+}
