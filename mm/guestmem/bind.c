@@ -137,6 +137,7 @@ void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
 	/* all bindings of a file are of one consumer */
 	inv->consumer = binding->consumer;
 	gm->ops->invalidate_start(inv->consumer, inv);
+	guestmem_delay(GUESTMEM_DELAY_INVALIDATION);
 }
 
 void guestmem_invalidate_end(struct guestmem_invalidation *inv)
@@ -494,6 +495,7 @@ int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 		folio_put(folio);
 unlock:
 	filemap_invalidate_unlock_shared(mapping);
+	guestmem_delay(GUESTMEM_DELAY_GET_PFN);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(guestmem_get_pfn);

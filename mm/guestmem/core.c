@@ -99,6 +99,8 @@ static void guestmem_commit(struct guestmem *gm, struct file *file)
 	inode->i_fop = &guestmem_fops;
 	inode->i_private = gm;
 	file->f_op = &guestmem_fops;
+	/* reading and writing are refused by guestmem_fops; hugetlbfs cannot write */
+	file->f_mode |= FMODE_CAN_READ | FMODE_CAN_WRITE;
 	gm->store->attach(gm);
 	guestmem_stat_add(gm);
 	/* all of the above before the bit; pairs with guestmem_sealed() */

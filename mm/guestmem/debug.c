@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A walk over all folios of a guest file that asserts what must always be true
- * of them (CONFIG_GUESTMEM_DEBUG).
+ * For tests (CONFIG_GUESTMEM_DEBUG): a walk over all folios of a guest file that
+ * asserts what must always be true of them, and delays that make the windows of races
+ * as long as a test wants, set in microseconds in debugfs:
+ *
+ *	guestmem/delay_get_pfn		when guestmem_get_pfn() has dropped its locks
+ *	guestmem/delay_invalidation	between invalidate_start and the removal
  */
+#include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 
 #include "../internal.h"
@@ -40,4 +46,22 @@ void guestmem_check(struct guestmem *gm)
 		}
 		cond_resched();
 	}
+}
+
+static u32 guestmem_delays[GUESTMEM_NR_DELAYS];
+
+void guestmem_delay(enum guestmem_delay where)
+{
+	u32 us = READ_ONCE(guestmem_delays[where]);
+
+	if (us)
+		fsleep(us);
+}
+
+void guestmem_debug_init(struct dentry *dir)
+{
+	debugfs_create_u32("delay_get_pfn", 0600, dir,
+			   &guestmem_delays[GUESTMEM_DELAY_GET_PFN]);
+	debugfs_create_u32("delay_invalidation", 0600, dir,
+			   &guestmem_delays[GUESTMEM_DELAY_INVALIDATION]);
 }

@@ -179,10 +179,27 @@ int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
 bool guestmem_make_hole(struct guestmem *gm, struct folio *folio, unsigned long first,
 			unsigned long nr);
 
+/* debug.c */
+enum guestmem_delay {
+	GUESTMEM_DELAY_GET_PFN,
+	GUESTMEM_DELAY_INVALIDATION,
+	GUESTMEM_NR_DELAYS
+};
+
 #ifdef CONFIG_GUESTMEM_DEBUG
 void guestmem_check(struct guestmem *gm);
+void guestmem_delay(enum guestmem_delay where);
+void guestmem_debug_init(struct dentry *dir);
 #else
 static inline void guestmem_check(struct guestmem *gm)
+{
+}
+
+static inline void guestmem_delay(enum guestmem_delay where)
+{
+}
+
+static inline void guestmem_debug_init(struct dentry *dir)
 {
 }
 #endif

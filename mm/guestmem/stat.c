@@ -237,6 +237,7 @@ static int __init guestmem_stat_init(void)
 
 	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
 	debugfs_create_file("maps", 0400, dir, NULL, &maps_fops);
+	guestmem_debug_init(dir);
 	return 0;
 }
 late_initcall(guestmem_stat_init);
