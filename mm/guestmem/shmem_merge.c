@@ -132,6 +132,8 @@ static void merge_replace(struct guestmem_merge *merge)
 	folio_ref_add(huge, HPAGE_PMD_NR);
 	huge->mapping = mapping;
 	huge->index = merge->first;
+	/* left behind if the memory error handler has split a folio */
+	guestmem_map_drop(merge->gm, merge->first);
 	__folio_mark_uptodate(huge);
 	folio_set_dirty(huge);
 

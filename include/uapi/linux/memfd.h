@@ -20,7 +20,7 @@
 #define MFD_GUEST		0x0100U
 /* with MFD_GUEST: the pages may be migrated */
 #define MFD_GUEST_MOVABLE	0x0200U
-/* with MFD_GUEST and without MFD_HUGETLB: 4K folios only */
+/* with MFD_GUEST: 4K folios only in the shmem store */
 #define MFD_GUEST_NOHUGEPAGE	0x0400U
 
 /*

@@ -152,18 +152,12 @@ FIXTURE_VARIANT_ADD(create_refused, huge_size_without_hugetlb) {
 	.flags = MFD_GUEST | MFD_HUGE_2MB, .err = EINVAL,
 };
 
-/* There is no hugetlb store yet. */
-FIXTURE_VARIANT_ADD(create_refused, hugetlb) {
-	.flags = MFD_GUEST | MFD_HUGETLB, .err = EOPNOTSUPP,
+FIXTURE_VARIANT_ADD(create_refused, hugetlb_exec) {
+	.flags = MFD_GUEST | MFD_HUGETLB | MFD_EXEC, .err = EINVAL,
 };
 
-FIXTURE_VARIANT_ADD(create_refused, hugetlb_2m) {
-	.flags = MFD_GUEST | MFD_HUGETLB | MFD_HUGE_2MB, .err = EOPNOTSUPP,
-};
-
-FIXTURE_VARIANT_ADD(create_refused, hugetlb_1g_movable) {
-	.flags = MFD_GUEST | MFD_HUGETLB | MFD_HUGE_1GB | MFD_GUEST_MOVABLE,
-	.err = EOPNOTSUPP,
+FIXTURE_VARIANT_ADD(create_refused, hugetlb_16m) {
+	.flags = MFD_GUEST | MFD_HUGETLB | MFD_HUGE_16MB, .err = ENODEV,
 };
 
 FIXTURE_SETUP(create_refused)

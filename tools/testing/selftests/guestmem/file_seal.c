@@ -286,18 +286,6 @@ TEST_F(seal, tmpfs_file)
 	close(fd);
 }
 
-/* There is no hugetlb store yet; the memfd stays what it is. */
-TEST_F(seal, hugetlb_memfd)
-{
-	int fd = memfd(MFD_HUGETLB | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		SKIP(return, "no hugetlb");
-	EXPECT_ERRNO(EOPNOTSUPP, seal(fd));
-	EXPECT_EQ(0, fcntl(fd, F_GET_SEALS) & F_SEAL_GUEST);
-	close(fd);
-}
-
 /* R1: never executable, so bits that were there go */
 TEST_F(seal, r1_clears_exec_bits)
 {

@@ -209,6 +209,8 @@ static int cgroup_mount(void)
 	if (access(CGROUP_ROOT "/cgroup.controllers", F_OK) &&
 	    mount("cgroup2", CGROUP_ROOT, "cgroup2", 0, NULL))
 		return -1;
+	/* A kernel without this controller has no files of it: the tests look. */
+	write_file(CGROUP_ROOT "/cgroup.subtree_control", "+hugetlb");
 	return write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
 }
 
@@ -342,9 +344,15 @@ static const unsigned char *const guest_entry[NR_GUEST_OPS] = {
 	[GUEST_VERIFY_OR_ZERO] = guest_verify_or_zero,
 };
 
+/* Always of 4K pages: huge ones would be counted with those of the guest file. */
 void *shared_alloc(size_t size)
 {
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (shared != MAP_FAILED)
+		madvise(shared, size, MADV_NOHUGEPAGE);
+	return shared;
 }
 
 int vm_create_bare(unsigned long type)
@@ -506,6 +514,44 @@ int vm_prefault(struct vm *vm, int cpu, __u64 gpa, __u64 size, __u64 *left)
 	if (left)
 		*left = range.size;
 	return ret;
+}
+
+static long long stat_of(int fd, const char *name)
+{
+	char buf[sizeof(struct kvm_stats_desc) + 256];
+	struct kvm_stats_desc *desc = (void *)buf;
+	struct kvm_stats_header header;
+	__u64 value;
+	size_t size;
+	__u32 i;
+
+	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
+		return -1;
+	size = sizeof(*desc) + header.name_size;
+	for (i = 0; size <= sizeof(buf) && i < header.num_desc; i++) {
+		if (pread(fd, buf, size, header.desc_offset + i * size) != (ssize_t)size)
+			return -1;
+		if (strcmp(desc->name, name))
+			continue;
+		if (pread(fd, &value, sizeof(value), header.data_offset + desc->offset) !=
+		    sizeof(value))
+			return -1;
+		return value;
+	}
+	return -1;
+}
+
+/* A figure of KVM_GET_STATS_FD of the VM, -1 if there is none of that name. */
+long long vm_stat(struct vm *vm, const char *name)
+{
+	int fd = ioctl(vm->fd, KVM_GET_STATS_FD, NULL);
+	long long value;
+
+	if (fd < 0)
+		return -1;
+	value = stat_of(fd, name);
+	close(fd);
+	return value;
 }
 
 /*

@@ -171,6 +171,7 @@ int vm_set_attributes(struct vm *vm, __u64 gpa, __u64 size, __u64 attributes);
 int vm_set_private(struct vm *vm, __u64 gpa, __u64 size);
 int vm_set_shared(struct vm *vm, __u64 gpa, __u64 size);
 int vm_prefault(struct vm *vm, int cpu, __u64 gpa, __u64 size, __u64 *left);
+long long vm_stat(struct vm *vm, const char *name);
 int guest_do(struct vm *vm, int cpu, enum guest_op op, __u64 gpa, __u64 size,
 	     __u32 value);
 void *shared_alloc(size_t size);

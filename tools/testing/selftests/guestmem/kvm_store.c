@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "guestmem_util.h"
+#include "guestmem_huge.h"
 #include "../kselftest_harness.h"
 
 #define NR	16UL
@@ -131,13 +131,80 @@ TEST_F(store, unknown_names)
 	}
 }
 
-/* There is no hugetlb store yet. */
-TEST_F(store, hugetlb)
+/* A size that is no multiple of the granule gets the shmem store. */
+static void expect_hugetlb(struct __test_metadata *_metadata, struct vm *vm,
+			   const struct store *store)
 {
-	ASSERT_OK(write_file(STORE, "native"));
-	EXPECT_ERRNO(EINVAL, write_file(STORE, "hugetlb-2M"));
-	EXPECT_ERRNO(EINVAL, write_file(STORE, "hugetlb-1G"));
-	EXPECT_TRUE(store_is("native"));
+	char name[32] = "";
+	int small, fd;
+
+	ASSERT_OK(write_file(STORE, store->name));
+	EXPECT_TRUE(store_is(store->name));
+	fd = guest_memfd(vm, store->granule, 0);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, fdinfo_line(fd, "guest_store", name, sizeof(name)));
+	EXPECT_STREQ(store->name, name);
+	small = guest_memfd(vm, store->granule + SIZE, 0);
+	ASSERT_LE(0, small);
+	EXPECT_EQ(0, fdinfo_line(small, "guest_store", name, sizeof(name)));
+	EXPECT_STREQ("shmem", name);
+	EXPECT_EQ(store->granule + SIZE, fdinfo_number(small, "guest_size"));
+	close(small);
+	close(fd);
+}
+
+TEST_F(store, hugetlb_2m)
+{
+	struct pool pool;
+
+	if (pool_grow(&pool, SZ_2M, 1))
+		SKIP(return, "the system has no free huge page of 2M");
+	expect_hugetlb(_metadata, &self->vm, &hugetlb_2m_store);
+	EXPECT_STREQ(pool_is(0, 0, 0, 0), pool_now(&pool));
+	pool_restore(&pool);
+}
+
+TEST_F(store, hugetlb_1g)
+{
+	struct pool pool;
+
+	if (pool_grow(&pool, SZ_1G, 1))
+		SKIP(return, "the system has no free huge page of 1G");
+	expect_hugetlb(_metadata, &self->vm, &hugetlb_1g_store);
+	EXPECT_STREQ(pool_is(0, 0, 0, 0), pool_now(&pool));
+	pool_restore(&pool);
+}
+
+/* A VMM that knows nothing of guest files runs on huge pages. */
+TEST_F(store, hugetlb_guest)
+{
+	void *shared = shared_alloc(SZ_2M);
+	struct pool pool;
+	int fd;
+
+	ASSERT_NE(MAP_FAILED, shared);
+	if (pool_grow(&pool, SZ_2M, 1))
+		SKIP(return, "the system has no free huge page of 2M");
+	ASSERT_OK(write_file(STORE, "hugetlb-2M"));
+	fd = guest_memfd(&self->vm, SZ_2M, 0);
+	ASSERT_LE(0, fd);
+	expect_a_guest_runs(_metadata, &self->vm, fd, shared);
+	EXPECT_STREQ(counts(0, 1, 0), held(fd));
+	vm_destroy(&self->vm);
+	close(fd);
+	EXPECT_STREQ(pool_is(0, 0, 0, 0), pool_now(&pool));
+	pool_restore(&pool);
+}
+
+/* R10: the pool has no page: ENOMEM at once, and nothing is left. */
+TEST_F(store, hugetlb_pool_empty)
+{
+	struct pool_state now;
+
+	if (pool_read(SZ_2M, &now))
+		SKIP(return, "the system has no huge pages of 2M");
+	ASSERT_OK(write_file(STORE, "hugetlb-2M"));
+	EXPECT_ERRNO(ENOMEM, guest_memfd(&self->vm, (now.free - now.rsvd + 1) * SZ_2M, 0));
 }
 
 TEST_F(store, newline)
@@ -148,7 +215,7 @@ TEST_F(store, newline)
 	EXPECT_TRUE(store_is("native"));
 }
 
-/* KVM_CREATE_GUEST_MEMFD's own errors are the same for both. */
+/* KVM_CREATE_GUEST_MEMFD's own errors are the same for all. */
 FIXTURE(store_contract) {
 	char saved[32];
 	struct vm vm;
@@ -161,10 +228,15 @@ FIXTURE_VARIANT(store_contract) {
 
 FIXTURE_VARIANT_ADD(store_contract, native) { .store = "native" };
 FIXTURE_VARIANT_ADD(store_contract, shmem) { .store = "shmem" };
+FIXTURE_VARIANT_ADD(store_contract, hugetlb_2m) { .store = "hugetlb-2M" };
+FIXTURE_VARIANT_ADD(store_contract, hugetlb_1g) { .store = "hugetlb-1G" };
 
 FIXTURE_SETUP(store_contract)
 {
 	ASSERT_OK(read_file(STORE, self->saved, sizeof(self->saved)));
+	if (!strcmp(variant->store, "hugetlb-1G") &&
+	    access("/sys/kernel/mm/hugepages/hugepages-1048576kB", F_OK))
+		SKIP(return, "the system has no huge pages of 1G");
 	ASSERT_OK(write_file(STORE, variant->store));
 	ASSERT_OK(vm_create(&self->vm, 1));
 	self->shared = shared_alloc(SIZE);
