@@ -13,6 +13,9 @@
  * GUESTMEM_MARK_GIVEN.  A large folio whose pages differ has a *map*, two bits for
  * each page, in guestmem.maps; its mark says then that some page is given.
  *
+ * A map of a folio of 2M goes when the pages are all the same again.  That of a larger
+ * one stays until the folio goes: to make it costs more than to keep it.
+ *
  * Holes are in folios of the hugetlb store only: a granule cannot be given back in
  * parts.  A new granule is nothing but holes, so that to zero one of 1G can be
  * interrupted and taken up again.
@@ -29,6 +32,8 @@
 
 /* pages zeroed between two looks for a signal: 2M, a millisecond */
 #define GUESTMEM_ZERO_BATCH	512UL
+/* pages of a folio whose map is not worth keeping */
+#define GUESTMEM_SMALL_MAP	512UL
 
 /**
  * struct guestmem_map - pages of a folio that are not all the same
@@ -116,6 +121,41 @@ void guestmem_map_drop(struct guestmem *gm, pgoff_t index)
 		kvfree(xa_erase(&gm->maps, index));
 }
 
+static void guestmem_map_trim(struct guestmem *gm, pgoff_t index, struct guestmem_map *map)
+{
+	bool same = map->nr_given == map->nr_pages || !(map->nr_given | map->nr_holes);
+
+	if (same && map->nr_pages <= GUESTMEM_SMALL_MAP)
+		guestmem_map_drop(gm, index);
+}
+
+/* How many of the bits are set?  They come in long runs. */
+static unsigned long guestmem_weight(const unsigned long *bits, unsigned long first,
+				     unsigned long end)
+{
+	unsigned long weight = 0, next;
+
+	for (; (first = find_next_bit(bits, end, first)) < end; first = next) {
+		next = find_next_zero_bit(bits, end, first);
+		weight += next - first;
+	}
+	return weight;
+}
+
+static void guestmem_map_set(unsigned long *bits, unsigned long *count,
+			     unsigned long first, unsigned long nr)
+{
+	*count += nr - guestmem_weight(bits, first, first + nr);
+	bitmap_set(bits, first, nr);
+}
+
+static void guestmem_map_clear(unsigned long *bits, unsigned long *count,
+			       unsigned long first, unsigned long nr)
+{
+	*count -= guestmem_weight(bits, first, first + nr);
+	bitmap_clear(bits, first, nr);
+}
+
 /*
  * The folio that was at @index has been split into single pages, each of which has
  * inherited the mark.
@@ -140,6 +180,8 @@ static unsigned long guestmem_next(struct guestmem *gm, struct folio *folio,
 
 	if (map && given)
 		return find_next_bit(map->given, end, first);
+	if (map && map->nr_given == map->nr_pages)
+		return end;
 	if (map)
 		return find_next_zero_bit(map->given, end, first);
 	return guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN) == given ?
@@ -180,10 +222,8 @@ void guestmem_set_given(struct guestmem *gm, struct folio *folio, unsigned long 
 	struct guestmem_map *map = guestmem_map(gm, folio);
 
 	if (map) {
-		bitmap_set(map->given, first, nr);
-		map->nr_given = bitmap_weight(map->given, map->nr_pages);
-		if (map->nr_given == map->nr_pages)
-			guestmem_map_drop(gm, folio->index);
+		guestmem_map_set(map->given, &map->nr_given, first, nr);
+		guestmem_map_trim(gm, folio->index, map);
 	} else {
 		VM_WARN_ON_ONCE_FOLIO(nr != folio_nr_pages(folio), folio);
 	}
@@ -233,11 +273,9 @@ int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
 		ret = guestmem_zero(folio, first, batch, killable);
 		if (ret)
 			return ret;
-		bitmap_clear(map->hole, first, batch);
-		map->nr_holes -= batch;
+		guestmem_map_clear(map->hole, &map->nr_holes, first, batch);
 	}
-	if (!map->nr_holes && !map->nr_given)
-		guestmem_map_drop(gm, folio->index);
+	guestmem_map_trim(gm, folio->index, map);
 	return 0;
 }
 
@@ -250,10 +288,8 @@ bool guestmem_make_hole(struct guestmem *gm, struct folio *folio, unsigned long 
 {
 	struct guestmem_map *map = guestmem_map(gm, folio);
 
-	bitmap_set(map->hole, first, nr);
-	bitmap_clear(map->given, first, nr);
-	map->nr_holes = bitmap_weight(map->hole, map->nr_pages);
-	map->nr_given = bitmap_weight(map->given, map->nr_pages);
+	guestmem_map_set(map->hole, &map->nr_holes, first, nr);
+	guestmem_map_clear(map->given, &map->nr_given, first, nr);
 	if (!map->nr_given)
 		guestmem_clear_mark(gm, folio->index, GUESTMEM_MARK_GIVEN);
 	return map->nr_holes == map->nr_pages;
