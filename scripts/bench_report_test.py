@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of bench_report.py: nothing that is missing may go unnoticed."""
+
+import contextlib
+import csv
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import bench_report
+from bench_report import GIB, KIB, MIB, Key
+
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench_report.py")
+ZEROING_LINE = f"sample cpu zeroing {GIB} stosb {GIB} instructions"
+
+
+def sample(backing, key, value, unit="instructions"):
+    return f"sample {backing} {key.measure} {key.bytes} {key.variant} {value} {unit}"
+
+
+def all_keys():
+    rows = list(bench_report.count_rows())
+    return dict.fromkeys(key for row in rows for key in (row.key, *bench_report.part_keys(row.key)))
+
+
+def complete(backing, value=1000):
+    return [sample(backing, key, value) for key in all_keys()]
+
+
+def results_of(lines):
+    results = bench_report.Results()
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as f:
+        f.write("\n".join(lines) + "\n")
+        f.flush()
+        results.read(f.name)
+    return results
+
+
+def missing_of(lines, *backings):
+    return list(bench_report.missing(results_of(lines), backings, list(bench_report.count_rows())))
+
+
+class Figures(unittest.TestCase):
+    key = Key("punch", 2 * MIB, "mapped")
+
+    def test_median(self):
+        results = results_of([sample("shmem", self.key, v) for v in (900, 5, 10)])
+        self.assertEqual(results.value("shmem", self.key), 10)
+
+    def test_ratios(self):
+        results = results_of([ZEROING_LINE, sample("native", self.key, 2 * MIB),
+                              sample("shmem", self.key, 4 * MIB)])
+        self.assertEqual(results.ratio_native("shmem", self.key), 2)
+        self.assertEqual(results.ratio_zeroing("shmem", self.key), 2)
+
+    def test_no_ratio_without_its_base(self):
+        results = results_of([sample("shmem", self.key, 7)])
+        self.assertIsNone(results.ratio_native("shmem", self.key))
+        self.assertIsNone(results.ratio_zeroing("shmem", self.key))
+
+    def test_only_instructions_compare_with_zeroing(self):
+        key = Key("page-tables", GIB, "-")
+        results = results_of([ZEROING_LINE, sample("shmem", key, 514, "pages")])
+        self.assertIsNone(results.ratio_zeroing("shmem", key))
+
+    def test_other_lines_are_no_samples(self):
+        self.assertFalse(results_of(["@@gm end x rc=0", "sample shmem", "a sample of text is none"]).samples)
+
+
+class Missing(unittest.TestCase):
+    def test_nothing(self):
+        self.assertEqual(missing_of(complete("shmem"), "shmem"), [])
+
+    def test_every_single_figure(self):
+        lines = complete("shmem")
+        for index, line in enumerate(lines):
+            with self.subTest(line):
+                self.assertEqual(len(missing_of(lines[:index] + lines[index + 1:], "shmem")), 1)
+
+    def test_backing(self):
+        lost = missing_of(complete("shmem") +
+                          [f"absent hugetlb-1G map {GIB} populate Operation not supported"],
+                          "shmem", "hugetlb-1G")
+        self.assertEqual(lost, ["hugetlb-1G: all of it: Operation not supported"])
+
+    def test_pool_too_small(self):
+        key = Key("attributes", 64 * GIB, "unmapped")
+        for backing, allowed in (("hugetlb-2M", True), ("shmem", False)):
+            lines = [line for line in complete(backing) if f" {key.measure} {key.bytes} " not in line]
+            lines.append(f"absent {backing} {key.measure} {key.bytes} {key.variant} Cannot allocate memory")
+            self.assertEqual(missing_of(lines, backing) == [], allowed)
+
+    def test_pool_has_1g(self):
+        lines = [line for line in complete("hugetlb-2M") if f" attributes {GIB} " not in line]
+        lines.append(f"absent hugetlb-2M attributes {GIB} unmapped Cannot allocate memory")
+        self.assertEqual(len(missing_of(lines, "hugetlb-2M")), 1)
+
+
+class Goals(unittest.TestCase):
+    def test_limits(self):
+        key = Key("to-shared", 4 * KIB, "punch")
+        results = results_of([ZEROING_LINE, sample("native", key, 700)])
+        limits = {goal.text: goal.limit for goal in bench_report.goals(results)}
+        self.assertEqual(limits["4K to shared, punched: native"], 700)
+        self.assertAlmostEqual(limits["populate and map 1G: 1.05 x zeroing"], 1.05 * GIB)
+        self.assertIsNone(limits["teardown of 1G: native / 50"])
+
+    def test_verdicts(self):
+        key = Key("attributes", MIB, "unmapped")
+        results = results_of([ZEROING_LINE, sample("shmem", key, 5000), sample("hugetlb-2M", key, 5001)])
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            bench_report.print_goals(results, ["native", "shmem", "hugetlb-2M"])
+        line = next(text for text in out.getvalue().split("\n") if text.startswith("attributes of 1M"))
+        self.assertEqual(line.split()[-4:], ["5,000", "yes", "5,001", "NO"])
+
+
+class Program(unittest.TestCase):
+    """The whole of it, as scripts/bench calls it."""
+
+    def run_it(self, count, walk, *backings):
+        with tempfile.TemporaryDirectory() as top:
+            for name, lines in (("count", count), ("walk", walk)):
+                if lines is not None:
+                    os.mkdir(os.path.join(top, name))
+                    with open(os.path.join(top, name, "job.log"), "w", encoding="utf-8") as f:
+                        f.write("\n".join(lines) + "\n")
+            done = subprocess.run([sys.executable, SCRIPT, top, *backings],
+                                  capture_output=True, text=True, check=False)
+            with open(os.path.join(top, "bench.csv"), encoding="utf-8") as f:
+                return done, list(csv.DictReader(f))
+
+    def test_complete(self):
+        walk = [sample("shmem", Key("walk", GIB, "random"), 440000, "ps")]
+        done, rows = self.run_it([ZEROING_LINE] + complete("shmem"), walk, "shmem")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(len(rows), len(all_keys()) + 2)
+
+    def test_walk_is_missing(self):
+        done, _ = self.run_it([ZEROING_LINE] + complete("shmem"), [], "shmem")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("shmem: walk", done.stdout)
+
+    def test_zeroing_is_missing(self):
+        done, _ = self.run_it(complete("shmem"), None, "shmem")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("zeroing", done.stdout)
+
+    def test_nothing_at_all(self):
+        done, rows = self.run_it([], None, "native", "shmem")
+        self.assertEqual((done.returncode, rows), (1, []))
+        self.assertIn("native: all of it", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
