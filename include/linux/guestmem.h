@@ -53,6 +53,9 @@ struct guestmem_invalidation {
  *
  * @orders: block sizes that the consumer can map, a mask of orders; bit 0 is set
  *
+ * @copyable: the host can move a page that the guest has had by copying it, between
+ *	@invalidate_start and @invalidate_end
+ *
  * @invalidate_start: Unmap the given range from the guest, in every binding
  *	that overlaps it (guestmem_first_binding(), guestmem_next_binding()),
  *	and let no new mapping come into being until @invalidate_end.  On return
@@ -65,10 +68,9 @@ struct guestmem_invalidation {
  *	if and only if @invalidate_start was, from the same context.
  *
  * @prepare: Optional.  The pages at @pfn, 1 << @order of them, are about to be
- *	given to the guest, at consumer address @addr, and some of them for the
- *	first time since they came into the file.  Those read as zero; the others
- *	have been prepared at the same address, in smaller blocks.  Called with the
- *	folio locked; may sleep.  Returns 0 or an errno, which guestmem_get_pfn()
+ *	given to the guest for the first time since they came into the file, at
+ *	consumer address @addr.  They read as zero.  Called with the folio
+ *	locked; may sleep.  Returns 0 or an errno, which guestmem_get_pfn()
  *	returns in turn.
  *
  * @release: Optional.  The @nr pages at @pfn have been given to the guest and now
@@ -78,6 +80,7 @@ struct guestmem_invalidation {
 struct guestmem_consumer_ops {
 	struct module *owner;
 	unsigned long orders;
+	bool copyable;
 	void (*invalidate_start)(struct guestmem_consumer *consumer,
 				 const struct guestmem_invalidation *inv);
 	void (*invalidate_end)(struct guestmem_consumer *consumer,

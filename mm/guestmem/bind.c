@@ -380,7 +380,8 @@ static pgoff_t guestmem_index(const struct guestmem_binding *binding, u64 addr)
 unsigned int guestmem_max_order(struct guestmem_binding *binding, u64 addr,
 				unsigned int order)
 {
-	unsigned long orders = binding->consumer->ops->orders & GENMASK(order, 0);
+	unsigned int top = min(order, BITS_PER_LONG - 1U);
+	unsigned long orders = binding->consumer->ops->orders & GENMASK(top, 0);
 	pgoff_t index = guestmem_index(binding, addr);
 
 	for (; orders; orders &= ~BIT(order)) {
@@ -403,7 +404,7 @@ EXPORT_SYMBOL_GPL(guestmem_max_order);
  * A page that has a memory error, or that cannot be told from one that has: for
  * hugetlb the mark is on the folio.
  */
-static bool guestmem_poisoned(struct folio *folio, pgoff_t index)
+bool guestmem_poisoned(struct folio *folio, pgoff_t index)
 {
 	if (folio_test_hugetlb(folio))
 		return folio_test_hwpoison(folio);
@@ -418,6 +419,32 @@ static unsigned int guestmem_folio_order(struct folio *folio)
 	    folio_test_has_hwpoisoned(folio))
 		return 0;
 	return folio_order(folio);
+}
+
+/*
+ * Have the consumer prepare what it has not had of a block: all of it at once, or
+ * else page by page, noting down each, so that a failure leaves the truth behind.
+ */
+static int guestmem_prepare(struct guestmem_binding *binding, struct folio *folio,
+			    u64 addr, unsigned long first, unsigned int order)
+{
+	unsigned long at = first, end = first + (1UL << order);
+	unsigned long pfn = folio_pfn(folio);
+	struct guestmem *gm = binding->gm;
+	int ret = 0;
+
+	if (!gm->ops->prepare)
+		return 0;
+	if (!guestmem_next_given(gm, folio, &at, end))
+		return gm->ops->prepare(binding, addr, pfn + first, order);
+	for (at = first; at < end && !ret; at++) {
+		if (guestmem_given(gm, folio, at, 1))
+			continue;
+		ret = gm->ops->prepare(binding, addr + at - first, pfn + at, 0);
+		if (!ret)
+			guestmem_set_given(gm, folio, at, 1);
+	}
+	return ret;
 }
 
 /*
@@ -438,9 +465,8 @@ static int guestmem_give(struct guestmem_binding *binding, struct folio *folio,
 	ret = guestmem_fill(gm, folio, first, nr, false);
 	if (!ret && order < folio_order(folio))
 		ret = guestmem_map_reserve(gm, folio);
-	if (!ret && gm->ops->prepare)
-		ret = gm->ops->prepare(binding, round_down(addr, nr),
-				       folio_pfn(folio) + first, order);
+	if (!ret)
+		ret = guestmem_prepare(binding, folio, round_down(addr, nr), first, order);
 	if (!ret)
 		guestmem_set_given(gm, folio, first, nr);
 	return ret;
@@ -470,13 +496,15 @@ int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 {
 	struct address_space *mapping = binding->gm->inode->i_mapping;
 	pgoff_t index = guestmem_index(binding, addr);
-	unsigned int block = order ? *order : 0;
+	unsigned int block;
 	struct folio *folio;
 	int ret;
 
 	if (index < binding->node.start || index > binding->node.last)
 		return -EINVAL;
 
+again:
+	block = order ? *order : 0;
 	filemap_invalidate_lock_shared(mapping);
 	ret = binding->gm->store->get_folio(binding->gm, index, 0, ULONG_MAX, &folio);
 	if (ret)
@@ -488,13 +516,15 @@ int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 	else
 		ret = guestmem_give(binding, folio, addr, block);
 	*pfn = folio_pfn(folio) + index - folio->index;
-	if (order)
-		*order = block;
 	folio_unlock(folio);
 	if (ret)
 		folio_put(folio);
 unlock:
 	filemap_invalidate_unlock_shared(mapping);
+	if (ret == GUESTMEM_CONTENDED)
+		goto again;
+	if (order)
+		*order = block;
 	guestmem_delay(GUESTMEM_DELAY_GET_PFN);
 	return ret;
 }

@@ -94,8 +94,11 @@ static int guestmem_populate_index(struct guestmem *gm, pgoff_t index, pgoff_t s
 		if (new && !guestmem_marked(gm, index, GUESTMEM_MARK_GIVEN))
 			guestmem_set_mark(gm, index, GUESTMEM_MARK_NEW);
 		*next = min(folio_next_index(folio), end);
-		ret = guestmem_fill(gm, folio, index - folio->index, *next - index,
-				    true);
+		if (guestmem_poisoned(folio, index))
+			ret = -EHWPOISON;
+		else
+			ret = guestmem_fill(gm, folio, index - folio->index,
+					    *next - index, true);
 		folio_unlock(folio);
 		folio_put(folio);
 	}
@@ -143,7 +146,7 @@ static void guestmem_undo_new(struct guestmem *gm, pgoff_t start, pgoff_t end)
 
 static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
-	pgoff_t index = start;
+	pgoff_t index = start, next = start;
 	int ret = 0;
 
 	/* inode->i_rwsem: one caller of fallocate() owns GUESTMEM_MARK_NEW */
@@ -152,11 +155,15 @@ static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 		if (fatal_signal_pending(current))
 			ret = -EINTR;
 		else
-			ret = guestmem_populate_index(gm, index, start, end, &index);
+			ret = guestmem_populate_index(gm, index, start, end, &next);
+		if (ret == GUESTMEM_CONTENDED)
+			ret = 0;
+		else
+			index = next;
 		cond_resched();
 	}
 	if (ret) {
-		guestmem_undo_new(gm, start, index);
+		guestmem_undo_new(gm, start, next);
 		return ret;
 	}
 	guestmem_keep_new(gm, start, end);

@@ -10,13 +10,15 @@
  *
  * All of the file is reserved when it gets its size, and stays so until it is
  * released: a granule that goes back to the pool takes its reservation along.  So a
- * guest that gets memory back by conversion gets it, whoever else uses the pool.
+ * guest that gets memory back by conversion gets it, whoever else uses the pool; unless
+ * the pool has become too small, or overcommits, and the page is not the pool's any more.
  *
  * A granule is never split.  Pages that are punched out of it become holes
  * (pages.c); it goes back to the pool when nothing but holes is left.
  */
 #include <linux/fcntl.h>
 #include <linux/hugetlb.h>
+#include <linux/hugetlb_cgroup.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <uapi/linux/memfd.h>
@@ -82,6 +84,8 @@ static struct folio *guestmem_hugetlb_alloc(struct guestmem *gm, pgoff_t nr)
 	ret = hugetlb_add_to_page_cache(folio, gm->inode->i_mapping, nr);
 	if (ret)
 		goto put_folio;
+	/* what the memory error handler looks at; the mapping does not let it move */
+	folio_set_hugetlb_migratable(folio);
 	return folio;
 
 put_folio:
@@ -140,10 +144,38 @@ static int guestmem_hugetlb_reserve_edge(struct guestmem *gm, pgoff_t index)
 	return folio ? guestmem_map_reserve(gm, folio) : 0;
 }
 
+/*
+ * Wait until nobody but the file has a reference to @folio.  A granule goes back to the
+ * pool with its last reference, and its reservation with it; if that were later than
+ * the punch, the next to use the granule would take a page that is reserved for others.
+ */
+static int guestmem_hugetlb_wait(struct folio *folio)
+{
+	unsigned int tries = 0;
+	int ret = 0;
+
+	while (!ret && folio_ref_count(folio) > folio_nr_pages(folio))
+		ret = guestmem_wait(&tries);
+	return ret;
+}
+
 static int guestmem_hugetlb_reserve_hole(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
-	return guestmem_hugetlb_reserve_edge(gm, start) ?:
-	       guestmem_hugetlb_reserve_edge(gm, end);
+	struct xarray *pages = &gm->inode->i_mapping->i_pages;
+	struct folio *folio;
+	unsigned long index;
+	int ret;
+
+	ret = guestmem_hugetlb_reserve_edge(gm, start) ?:
+	      guestmem_hugetlb_reserve_edge(gm, end);
+	if (ret || start >= end)
+		return ret;
+	xa_for_each_range(pages, index, folio, start, end - 1) {
+		ret = guestmem_hugetlb_wait(folio);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 /*
@@ -161,35 +193,44 @@ static void guestmem_hugetlb_remove(struct guestmem *gm, struct folio *folio)
 	folio_unlock(folio);
 }
 
-/*
- * Will the pool keep @folio when it is freed?  Not if it is too large by now.  An
- * answer that is out of date costs what it costs hugetlb itself when a reservation
- * is restored: one page of the pool, until the pool is resized again.
- */
-static bool guestmem_hugetlb_pooled(struct hstate *h, struct folio *folio)
+/* Does the node have pages that go when they are freed, because its pool is too large? */
+static bool guestmem_hugetlb_surplus(struct hstate *h, int nid)
 {
-	return !READ_ONCE(h->surplus_huge_pages_node[folio_nid(folio)]);
+	return READ_ONCE(h->surplus_huge_pages_node[nid]);
 }
 
-/* Give a granule back to the pool, and keep its reservation. */
+/*
+ * Can @folio go back to the pool and be reserved there?  Not if the pool gives it
+ * away; not if it has an error; and not if it was allocated without a reservation,
+ * which it has its cgroup charge for then.
+ */
+static bool guestmem_hugetlb_keeps(struct hstate *h, struct folio *folio)
+{
+	return !guestmem_hugetlb_surplus(h, folio_nid(folio)) &&
+	       !folio_test_hwpoison(folio) && !hugetlb_cgroup_from_folio_rsvd(folio);
+}
+
+/* Give a granule back to the pool, and keep its reservation if that can be done. */
 static void guestmem_hugetlb_free(struct guestmem *gm, struct folio *folio)
 {
 	struct inode *inode = gm->inode;
 	struct hstate *h = hstate_inode(inode);
 	long nr = folio->index >> gm->granule_order;
-	bool pooled = guestmem_hugetlb_pooled(h, folio);
+	bool keeps = guestmem_hugetlb_keeps(h, folio);
+	int nid = folio_nid(folio);
 
 	guestmem_hugetlb_remove(gm, folio);
-	if (pooled) {
+	if (keeps) {
 		folio_set_hugetlb_restore_reserve(folio);
 		inode_sub_bytes(inode, huge_page_size(h));
 	} else if (hugetlb_unreserve_pages(inode, nr, nr + 1, 1)) {
 		hugetlb_fix_reserve_counts(inode);
 	}
 	folio_put(folio);
-	/* if nobody has been faster: a pool that overcommits is no promise */
-	if (!pooled)
-		hugetlb_reserve_pages(inode, nr, nr + 1, NULL, 0);
+	/* the pool was made smaller just now: there is no page for the reservation */
+	if (keeps && guestmem_hugetlb_surplus(h, nid) &&
+	    hugetlb_unreserve_pages(inode, nr, nr + 1, 0))
+		hugetlb_fix_reserve_counts(inode);
 }
 
 static void guestmem_hugetlb_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)

@@ -5,10 +5,15 @@
  * Lock order, outermost first, with a path that takes each edge:
  *
  *	inode->i_rwsem			fallocate(), ftruncate(), F_ADD_SEALS
- *	  mapping->invalidate_lock	punch; bind and unbind; get_pfn (shared)
- *	    folio lock			get_pfn, truncation
- *	      gm->bind_lock		memory error; bind and unbind
- *	        the consumer's locks	invalidate_start (KVM: mmu_lock)
+ *	  guestmem_files_lock		debugfs; sealing (without what follows)
+ *	    mapping->invalidate_lock	punch, merge; bind and unbind; get_pfn (shared)
+ *	      hugetlb_fault_mutex_table	adding a granule
+ *	        folio lock		get_pfn, truncation, splitting
+ *	          gm->bind_lock		memory error; bind and unbind
+ *	            the consumer's	invalidate_start (KVM: mmu_lock)
+ *
+ * No folio is locked in invalidate_start but by the memory error handler, and by
+ * merging, whose new folio nobody else knows.
  *
  * KVM's slots_lock and kvm->srcu are outside of all of these.  mmap_lock is
  * taken inside none of them: guestmem_populate() pins its source first.
@@ -54,14 +59,15 @@
  *	(pages.c).  Called with invalidate_lock held (shared is enough).  -ENOMEM,
  *	-EINVAL beyond the size.
  *
- * @reserve_hole: Do whatever punching [@start, @end) can fail at: split folios, or
- *	allocate maps.  Called with invalidate_lock held for writing, and bindings
- *	in place.  -ENOMEM; -EAGAIN if somebody else has a reference to a folio that
- *	has to be split, and keeps it; -EINTR.  No page has changed then.
+ * @reserve_hole: Do whatever punching [@start, @end) can fail at: split folios,
+ *	allocate maps, wait for references to go.  Called with invalidate_lock held
+ *	for writing.  -ENOMEM; -EAGAIN if somebody keeps a reference that is in the
+ *	way; -EINTR.  No page has changed then.
  *
  * @punch: Remove the pages of the index range [@start, @end).  They are mapped
- *	nowhere, and @reserve_hole was called.  May not fail.  Called with
- *	invalidate_lock held for writing.
+ *	nowhere, and @reserve_hole was called, unless the range is that of a whole
+ *	folio which no consumer has had.  May not fail.  Called with invalidate_lock
+ *	held for writing.
  *
  * @merge: Optional.  Make the folios of [@start, @end), all of which are present,
  *	larger if that is possible.  Called with inode->i_rwsem held.
@@ -150,6 +156,7 @@ void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
 void guestmem_invalidate_end(struct guestmem_invalidation *inv);
 void guestmem_release_pages(struct guestmem *gm, pgoff_t start, pgoff_t end);
 int guestmem_error_folio(struct address_space *mapping, struct folio *folio);
+bool guestmem_poisoned(struct folio *folio, pgoff_t index);
 
 /* stat.c */
 void guestmem_stat_add(struct guestmem *gm);
@@ -164,6 +171,9 @@ void guestmem_shmem_merge(struct guestmem *gm, pgoff_t start, pgoff_t end);
 #endif
 
 /* pages.c */
+#define GUESTMEM_CONTENDED	1
+
+int guestmem_wait(unsigned int *tries);
 int guestmem_map_add_holes(struct guestmem *gm, pgoff_t index, unsigned int order);
 int guestmem_map_reserve(struct guestmem *gm, struct folio *folio);
 void guestmem_map_drop(struct guestmem *gm, pgoff_t index);

@@ -25,6 +25,7 @@
 #include <linux/bitmap.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/rwsem.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -230,6 +231,30 @@ void guestmem_set_given(struct guestmem *gm, struct folio *folio, unsigned long 
 	guestmem_set_mark(gm, folio->index, GUESTMEM_MARK_GIVEN);
 }
 
+/* how long to wait for others to drop their references: half a second */
+#define GUESTMEM_WAIT_TRIES	50
+#define GUESTMEM_WAIT		msecs_to_jiffies(10)
+
+/**
+ * guestmem_wait - wait for somebody to drop a reference to a folio
+ * @tries: counts the calls, 0 for the first
+ *
+ * With invalidate_lock held for writing there are no new references from consumers,
+ * and those that are left go as soon as the mapping is made that they were for.
+ *
+ * Return: 0 to look again, -EAGAIN if that was often enough, -EINTR for a signal that
+ * kills the task.
+ */
+int guestmem_wait(unsigned int *tries)
+{
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if ((*tries)++ == GUESTMEM_WAIT_TRIES)
+		return -EAGAIN;
+	schedule_timeout_killable(GUESTMEM_WAIT);
+	return 0;
+}
+
 static int guestmem_zero(struct folio *folio, unsigned long first, unsigned long nr,
 			 bool killable)
 {
@@ -251,8 +276,9 @@ static int guestmem_zero(struct folio *folio, unsigned long first, unsigned long
  * @nr: how many
  * @killable: only a signal that kills the task interrupts
  *
- * Return: 0, or -EINTR for a signal; what is done by then does not have to be done
- * again.
+ * Return: 0; -EINTR for a signal; GUESTMEM_CONTENDED if somebody waits for
+ * invalidate_lock, and with them all other faults of the file: drop it, and call again.
+ * What is done by then does not have to be done again.
  */
 int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
 		  unsigned long nr, bool killable)
@@ -264,7 +290,7 @@ int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
 	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
 	if (!map || !map->nr_holes)
 		return 0;
-	for (;; first += batch) {
+	for (;;) {
 		first = find_next_bit(map->hole, end, first);
 		if (first >= end)
 			break;
@@ -274,6 +300,9 @@ int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
 		if (ret)
 			return ret;
 		guestmem_map_clear(map->hole, &map->nr_holes, first, batch);
+		first += batch;
+		if (first < end && rwsem_is_contended(&folio->mapping->invalidate_lock))
+			return GUESTMEM_CONTENDED;
 	}
 	guestmem_map_trim(gm, folio->index, map);
 	return 0;

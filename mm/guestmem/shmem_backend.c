@@ -11,7 +11,8 @@
  *    operation;
  *  - drop_caches and POSIX_FADV_DONTNEED, which evict clean folios: every folio
  *    is dirty from the start;
- *  - migration: AS_INACCESSIBLE, and no migrate_folio operation;
+ *  - migration: AS_INACCESSIBLE, and no migrate_folio operation; only merging, which
+ *    the owner asks for, puts pages elsewhere;
  *  - huge pages by shmem_enabled and by THP's defrag setting: see below;
  *  - khugepaged, KSM and NUMA balancing find memory by mappings, and there are
  *    none.
@@ -28,7 +29,6 @@
 #include <linux/fcntl.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/writeback.h>
 #include <uapi/linux/memfd.h>
@@ -124,17 +124,11 @@ static int guestmem_shmem_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t 
 	return ret;
 }
 
-/* how long to wait for others to drop their references: half a second */
-#define GUESTMEM_SPLIT_TRIES	50
-#define GUESTMEM_SPLIT_WAIT	msecs_to_jiffies(10)
-
 static int guestmem_shmem_split_locked(struct guestmem *gm, struct folio *folio)
 {
 	pgoff_t index = folio->index;
 	int ret;
 
-	if (fatal_signal_pending(current))
-		return -EINTR;
 	ret = split_folio(folio);
 	if (!ret)
 		guestmem_map_split(gm, index);
@@ -144,25 +138,22 @@ static int guestmem_shmem_split_locked(struct guestmem *gm, struct folio *folio)
 /*
  * Split the folio at @index, unless it starts there.  The guest may have it mapped
  * by one entry: its pages stay where they are, and stay in the file.
- *
- * With invalidate_lock held there are no new references from consumers, and those
- * that are left will go as soon as their mapping is made.
  */
 static int guestmem_shmem_split(struct guestmem *gm, pgoff_t index)
 {
 	struct folio *folio = filemap_lock_folio(gm->inode->i_mapping, index);
-	int tries, ret = 0;
+	unsigned int tries = 0;
+	int ret = 0;
 
 	if (IS_ERR(folio))
 		return 0;
-	for (tries = 0; folio->index < index && folio_test_large(folio); tries++) {
+	while (!ret && folio->index < index && folio_test_large(folio)) {
 		ret = guestmem_shmem_split_locked(gm, folio);
-		if (ret != -EAGAIN || tries == GUESTMEM_SPLIT_TRIES)
+		if (ret != -EAGAIN)
 			break;
 		folio_unlock(folio);
-		schedule_timeout_killable(GUESTMEM_SPLIT_WAIT);
+		ret = guestmem_wait(&tries);
 		folio_lock(folio);
-		ret = 0;
 	}
 	folio_unlock(folio);
 	folio_put(folio);

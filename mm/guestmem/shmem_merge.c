@@ -12,8 +12,8 @@
  * then all stays as it was; the guest maps it again.  Nobody ever sees anything but
  * the content.
  *
- * Pages of a consumer that prepares or releases pages are not copied: it may have made
- * them unreadable for the host.
+ * A consumer has to say that the host may copy the pages of its guest: it may have made
+ * them unreadable.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -57,10 +57,10 @@ static bool merge_look(struct guestmem_merge *merge)
 }
 
 /* With the effort that a page fault makes, see shmem_backend.c. */
-static struct folio *merge_alloc(void)
+static struct folio *merge_alloc(int node)
 {
 	gfp_t gfp = (GFP_TRANSHUGE | __GFP_NORETRY) & ~__GFP_MOVABLE;
-	struct folio *folio = folio_alloc(gfp, HPAGE_PMD_ORDER);
+	struct folio *folio = __folio_alloc_node(gfp, HPAGE_PMD_ORDER, node);
 
 	if (!folio)
 		return NULL;
@@ -104,9 +104,11 @@ static bool merge_copy(struct guestmem_merge *merge)
 {
 	unsigned int i;
 
-	for (i = 0; i < HPAGE_PMD_NR; i++)
+	for (i = 0; i < HPAGE_PMD_NR; i++) {
 		if (copy_mc_highpage(folio_page(merge->huge, i), &merge->small[i]->page))
 			return false;
+		cond_resched();
+	}
 	return true;
 }
 
@@ -179,7 +181,7 @@ static void merge_block(struct guestmem_merge *merge)
 
 	if (!merge_look(merge))
 		return;
-	merge->huge = merge_alloc();
+	merge->huge = merge_alloc(folio_nid(merge->small[0]));
 	if (!merge->huge)
 		return;
 	guestmem_invalidate_start(merge->gm, merge->first, merge->first + HPAGE_PMD_NR, &inv);
@@ -199,7 +201,7 @@ static void merge_one(struct guestmem *gm, pgoff_t first)
 	merge->gm = gm;
 	merge->first = first;
 	filemap_invalidate_lock(mapping);
-	if (!gm->ops || (!gm->ops->prepare && !gm->ops->release))
+	if (!gm->ops || gm->ops->copyable)
 		merge_block(merge);
 	guestmem_check(gm);
 	filemap_invalidate_unlock(mapping);

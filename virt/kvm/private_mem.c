@@ -61,8 +61,8 @@ static bool kvm_guestmem_unmap(struct kvm *kvm, struct guestmem_binding *binding
 
 	/*
 	 * A fault beside the range may be about to map a huge page that reaches into
-	 * it: it has to be retried as well.  This costs nothing, because it would
-	 * have to wait for the file's invalidate_lock anyway.
+	 * it: it has to be retried as well.  Most would have to wait for the file's
+	 * invalidate_lock anyway.
 	 */
 	kvm_mmu_invalidate_range_add(kvm, round_down(range.start, 1UL << KVM_ORDER_1G),
 				     round_up(range.end, 1UL << KVM_ORDER_1G));
@@ -104,9 +104,14 @@ static void kvm_guestmem_invalidate_end(struct guestmem_consumer *consumer,
 static int kvm_guestmem_prepare(struct guestmem_binding *binding, u64 addr,
 				unsigned long pfn, unsigned int order)
 {
+	unsigned int step = min(order, KVM_ORDER_2M);
 	struct kvm *kvm = to_kvm(binding->consumer);
-	int r = kvm_arch_gmem_prepare(kvm, addr, pfn, order);
+	unsigned long i;
+	int r = 0;
 
+	/* SNP's page states know 4K and 2M */
+	for (i = 0; i < 1UL << order && !r; i += 1UL << step)
+		r = kvm_arch_gmem_prepare(kvm, addr + i, pfn + i, step);
 	if (r)
 		pr_warn_ratelimited("guestmem: cannot prepare GFN %llx PFN %lx order %u: error %d\n",
 				    addr, pfn, order, r);
@@ -124,6 +129,8 @@ static void kvm_guestmem_release(unsigned long pfn, unsigned long nr)
 /* @owner is the vendor module, which the arch hooks lead to; it pins this one. */
 static struct guestmem_consumer_ops kvm_guestmem_ops = {
 	.orders			= BIT(0) | BIT(KVM_ORDER_2M) | BIT(KVM_ORDER_1G),
+	/* one table for all VM types: none may have memory that only the guest can read */
+	.copyable		= !IS_ENABLED(CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE),
 	.invalidate_start	= kvm_guestmem_invalidate_start,
 	.invalidate_end		= kvm_guestmem_invalidate_end,
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
@@ -219,6 +226,9 @@ void kvm_guestmem_unbind(struct kvm_memory_slot *slot)
  */
 static unsigned int kvm_guestmem_private_order(struct kvm *kvm, gfn_t gfn)
 {
+	/* a fault that comes too late, and will be retried: no more than one page */
+	if (!kvm_mem_is_private(kvm, gfn))
+		return 0;
 	if (!kvm_mem_attributes_mixed(kvm, gfn, 1UL << KVM_ORDER_1G))
 		return KVM_ORDER_1G;
 	if (!kvm_mem_attributes_mixed(kvm, gfn, 1UL << KVM_ORDER_2M))
