@@ -22,13 +22,17 @@ param() { printf "%s='%s'\n" "$2" "${3//\'/\'\\\'\'}" >>"$1/guestmem/params"; }
 
 pack_root() { (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) | gzip -1 >"$2"; }
 
-# qemu_command IMAGE INITRD: into QEMU_CMD; the job's channel is the second port.
+# qemu_command IMAGE INITRD [KERNEL-ARGUMENT...]: into QEMU_CMD; the job's channel is
+# the second port.
 qemu_command() {
+	local image=$1 initrd=$2
+	shift 2
+
 	QEMU_CMD=(qemu-system-x86_64 -no-user-config -nodefaults -no-reboot -display none
 		-accel 'tcg,thread=multi' -cpu 'max,+svm,+npt,-la57,phys-bits=52'
 		-smp "${GUEST_CPUS:-2}" -m "${GUEST_MEMORY:-4G}"
-		-kernel "$1" -initrd "$2"
-		-append "console=ttyS0 loglevel=7 oops=panic panic=-1 ${GUEST_CMDLINE:-}")
+		-kernel "$image" -initrd "$initrd"
+		-append "console=ttyS0 loglevel=7 oops=panic panic=-1 $* ${GUEST_CMDLINE:-}")
 }
 
 # host_root: share this machine's root, read-only.

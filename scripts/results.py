@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Judge what guests left in their logs.
 
-Usage: results.py [--no-total] DIR...
+Usage: results.py [--no-total | --shown] DIR...
 
 Each DIR belongs to one boot and holds
   job.log     what the programs printed, between marker lines
@@ -17,7 +17,9 @@ A program's results are its TAP or KTAP leaves; without any its exit status coun
 0 passed, 4 skipped. Failed tests on top: a program that did not run, did not end,
 timed out, left its plan or its exit status unmet, leaked; a kernel splat; a boot
 that did not reach "done". The last line is "N passed, N failed[, N skipped]", the
-exit status is 0 only if something passed and nothing failed.
+exit status is 0 only if something passed and nothing failed. --shown is for a boot
+whose output was shown while it ran: no excerpts of that, no last line, and the exit
+status is that of the first program that has another than 0.
 """
 
 import argparse
@@ -30,6 +32,8 @@ MARK = "@@gm "
 SKIP_STATUS = 4
 EXCERPT = 40
 
+KERNEL_LOG = "kernel log during"
+
 Result = collections.namedtuple("Result", "name verdict detail")
 Splat = collections.namedtuple("Splat", "headline lines during")
 
@@ -37,7 +41,8 @@ Splat = collections.namedtuple("Splat", "headline lines during")
 
 RESULT = re.compile(r"^(\s*)(not ok|ok)\s+(\d+)\s*-?\s*(.*)$")
 PLAN = re.compile(r"^(\s*)1\.\.(\d+)\s*(#.*)?$")
-DIRECTIVE = re.compile(r"\s+#\s*(SKIP|TODO|XFAIL|XPASS)\b.*$", re.IGNORECASE)
+DIRECTIVE = re.compile(r"\s+#\s*(SKIP|TODO|XFAIL|XPASS)\b[\s:-]*(.*)$", re.IGNORECASE)
+SKIP_ALL = re.compile(r"^\s*1\.\.0\s+#\s*SKIP\w*[\s:-]*(.*)$", re.IGNORECASE)
 
 
 class Level:
@@ -91,7 +96,8 @@ def tap_leaves(lines):
                     level.leaves.append(Result(name, "failed", text[-EXCERPT:]))
                 level.failed |= verdict == "failed" or any(b.failed for b in below)
             else:
-                level.leaves.append(Result(name, verdict, text[-EXCERPT:]))
+                detail = [directive[2]] if verdict == "skipped" else text[-EXCERPT:]
+                level.leaves.append(Result(name, verdict, detail))
                 level.failed |= verdict == "failed"
             text = []
             continue
@@ -104,6 +110,16 @@ def tap_leaves(lines):
         close(levels[indent], "")
         leaves += levels[indent].leaves
     return leaves, complaints
+
+
+def skip_reason(lines):
+    """Why a program without results skipped itself: the TAP way, or its last words."""
+    for line in lines:
+        match = SKIP_ALL.match(line)
+        if match:
+            return match[1]
+    words = [line.strip() for line in lines if line.strip()]
+    return words[-1] if words else ""
 
 
 # --- the job's log ----------------------------------------------------------
@@ -131,8 +147,9 @@ class Program:
             if not failed:
                 complaints.append(f"exit status {self.rc}")
         elif not results and not complaints:
-            verdict = "passed" if self.rc == 0 else "skipped"
-            return [Result(self.name, verdict, tail)]
+            if self.rc == 0:
+                return [Result(self.name, "passed", tail)]
+            return [Result(self.name, "skipped", [skip_reason(self.lines)])]
         if complaints:
             results.append(Result(self.name, "failed", tail + complaints))
         return results
@@ -146,7 +163,7 @@ class Job:
         self.leaks = []
         self.done = False
         self.broken = None
-        self.flavour = "?"
+        self.flavour = None
         current = None
         for line in lines:
             if not line.startswith(MARK):
@@ -165,7 +182,7 @@ class Job:
                 # The marker's own leading newline is not the program's.
                 if current.lines and not current.lines[-1]:
                     current.lines.pop()
-                current.rc, current.seconds = int(fields["rc"]), int(fields.get("s", 0))
+                current.rc, current.seconds = int(fields["rc"]), float(fields.get("s", 0))
                 current = None
             elif kind == "leak":
                 self.leaks.append(Result(words[0], "failed", ["left behind: " + " ".join(words[1:])]))
@@ -243,7 +260,7 @@ def read_lines(path):
 
 
 def judge(directory):
-    """All results of one boot."""
+    """(flavour, results, exit status of the first program without success) of one boot."""
     job = Job(read_lines(os.path.join(directory, "job.log")))
     expected = [line for line in read_lines(os.path.join(directory, "expected")) if line]
     ran = {p.name for p in job.programs}
@@ -257,8 +274,9 @@ def judge(directory):
     if not job.done:
         results.append(Result("boot", "failed", [job.broken or "the guest did not reach its end"]))
     for splat in find_splats(read_lines(os.path.join(directory, "kernel.log"))):
-        results.append(Result(f"kernel log during {splat.during}", "failed", splat.lines))
-    return job.flavour, results
+        results.append(Result(f"{KERNEL_LOG} {splat.during}", "failed", splat.lines))
+    flavour = job.flavour or os.path.basename(os.path.normpath(directory))
+    return flavour, results, next((p.rc for p in job.programs if p.rc), 0)
 
 
 def count(results):
@@ -274,24 +292,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-total", action="store_true", help="failures only, no closing line")
+    parser.add_argument("--shown", action="store_true", help="as above; the program's status")
     parser.add_argument("dirs", nargs="+", metavar="DIR")
     args = parser.parse_args()
-    everything = []
+    total = not (args.no_total or args.shown)
+    everything, status = [], 0
     for directory in args.dirs:
-        flavour, results = judge(directory)
+        flavour, results, rc = judge(directory)
         everything += results
+        status = status or rc
         for r in results:
             if r.verdict == "failed":
                 print(f"\nFAILED {flavour} {r.name}")
-                print("\n".join(f"    {line}" for line in r.detail))
-        if not args.no_total:
+                shown = args.shown and not r.name.startswith(KERNEL_LOG)
+                print("\n".join(f"    {line}" for line in r.detail[-1 if shown else 0:]))
+        if total:
             skipped = [r for r in results if r.verdict == "skipped"]
             for r in skipped:
-                print(f"skipped {flavour} {r.name}")
+                print(f"skipped {flavour} {r.name}: {r.detail[0] or 'no reason given'}")
             print(f"{flavour}: {total_line(*count(results))}  (logs: {directory})")
     passed, failed, skipped = count(everything)
-    if not args.no_total:
+    if total:
         print(total_line(passed, failed, skipped))
+    if args.shown and status:
+        return status
     return 0 if passed and not failed else 1
 
 

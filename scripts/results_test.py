@@ -6,7 +6,8 @@ import os
 import tempfile
 import unittest
 
-from results import Job, Program, count, find_splats, judge, tap_leaves, total_line
+from results import (Job, Program, Result, count, find_splats, judge, skip_reason, tap_leaves,
+                     total_line)
 
 
 def tap(text):
@@ -82,6 +83,15 @@ not ok 1 guestmem
 
     def test_whole_program_skipped(self):
         self.assertEqual(program("TAP version 13\n1..0 # SKIP no kvm", 4), [("x", "skipped")])
+
+    def test_skip_reasons(self):
+        for line, want in (("ok 1 a # SKIP no numa", "no numa"), ("ok 1 a # SKIP - no kvm", "no kvm"),
+                           ("ok 1 a # skip", "")):
+            self.assertEqual(tap(line)[0], [Result("a", "skipped", [want])])
+        self.assertEqual(skip_reason(["TAP version 13", "1..0 # SKIP - Requirement not met"]),
+                         "Requirement not met")
+        self.assertEqual(skip_reason(["a", "needs root", ""]), "needs root")
+        self.assertEqual(skip_reason([]), "")
 
     def test_xfail_passes(self):
         self.assertEqual(verdicts("ok 1 a # XFAIL known"), [("a", "passed")])
@@ -163,12 +173,17 @@ class Splats(unittest.TestCase):
 
 
 class Boots(unittest.TestCase):
-    def judge(self, job, kernel_log="", expected=""):
-        with tempfile.TemporaryDirectory() as d:
+    def everything(self, job, kernel_log="", expected=""):
+        with tempfile.TemporaryDirectory() as parent:
+            d = os.path.join(parent, "debug")
+            os.mkdir(d)
             for name, text in (("job.log", job), ("kernel.log", kernel_log), ("expected", expected)):
                 with open(os.path.join(d, name), "w", encoding="utf-8") as f:
                     f.write(text)
-            return count(judge(d)[1])
+            return judge(d + "/")
+
+    def judge(self, *args, **kwargs):
+        return count(self.everything(*args, **kwargs)[1])
 
     good = "\n@@gm boot normal\n\n@@gm begin a limit=9\nhello\n\n@@gm end a rc=0 s=1\n\n@@gm done\n"
 
@@ -195,6 +210,18 @@ class Boots(unittest.TestCase):
 
     def test_nothing_at_all(self):
         self.assertEqual(self.judge("", expected="a\n"), (0, 2, 0))
+
+    def test_flavour(self):
+        self.assertEqual(self.everything(self.good)[0], "normal")
+        self.assertEqual(self.everything("")[0], "debug")
+
+    def test_status_of_the_program(self):
+        self.assertEqual(self.everything(self.good)[2], 0)
+        self.assertEqual(self.everything(self.good.replace("rc=0", "rc=3"))[2], 3)
+        self.assertEqual(self.everything(self.good[:self.good.index("@@gm end")])[2], 0)
+
+    def test_fractions_of_a_second(self):
+        self.assertEqual(Job(self.good.replace("s=1\n", "s=1.25\n").split("\n")).programs[0].seconds, 1.25)
 
     def test_output_without_newline(self):
         self.assertEqual(self.judge("\n@@gm begin a limit=9\nok 1 x\n@@gm end a rc=0 s=1\n\n@@gm done\n"),

@@ -5,19 +5,23 @@
 Usage: supervise.py --job FILE --kernel FILE [--limit S] [--idle S] [--live] -- QEMU...
 
 --live prints the job's output as it comes; otherwise a line a program is printed
-when it ends. Exit status: 0 the guest said "done", 2 it did not (the reason is on
-the last line of the job file too), 130 interrupted. What the job's programs
-returned is for results.py to judge.
+when it ends, and one before that if it takes long. Exit status: 0 the guest said
+"done", 2 it did not (the reason is on the last line of the job file too), 130
+interrupted. What the job's programs returned is for results.py to judge.
 """
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 MARK = "@@gm "
+# Seconds after which a program that still runs is named.
+PATIENCE = 5
+SKIP = re.compile(r"#\s*SKIP\b[\s:-]*(.*)$")
 
 
 class JobReader:
@@ -32,6 +36,8 @@ class JobReader:
         self.running = None
         self.started = 0.0
         self.limit = 0
+        self.announced = False
+        self.reason = ""
 
     def poll(self):
         """True if something new came."""
@@ -54,6 +60,8 @@ class JobReader:
             self.marker(line[len(MARK):].split())
         elif self.live and self.running:
             self.show(line)
+        elif SKIP.search(line):
+            self.reason = SKIP.search(line)[1]
 
     blank = False
 
@@ -71,20 +79,27 @@ class JobReader:
         if kind == "begin":
             self.running, self.started = rest[0], time.monotonic()
             self.limit = int(fields.get("limit", 0))
-            self.blank = False
+            self.blank = self.announced = False
+            self.reason = ""
         elif kind == "end":
             self.running = None
             if not self.live:
-                self.report(rest[0], fields.get("rc", "?"), time.monotonic() - self.started)
+                self.report(rest[0], fields.get("rc", "?"), fields.get("s", "?"))
         elif kind == "leak" and not self.live:
             print(f"   LEAK  {' '.join(rest)}", flush=True)
         elif kind == "done":
             self.done = True
 
-    @staticmethod
-    def report(name, rc, seconds):
+    def report(self, name, rc, seconds):
         word = {"0": "ok", "4": "skip"}.get(rc, f"rc={rc}")
-        print(f"   {word:<6} {name:<60} {seconds:6.1f} s", flush=True)
+        reason = f"  {self.reason}" if rc == "4" else ""
+        print(f"   {word:<6} {name:<56} {seconds:>7} s{reason}", flush=True)
+
+    def announce(self, now):
+        if self.live or self.announced or not self.running or now - self.started < PATIENCE:
+            return
+        self.announced = True
+        print(f"   ...    {self.running}", flush=True)
 
 
 def size(path):
@@ -118,6 +133,7 @@ def supervise(args, command):
             time.sleep(0.1)
             now = time.monotonic()
             new = reader.poll()
+            reader.announce(now)
             if new or size(args.kernel) != kernel:
                 heard, kernel = now, size(args.kernel)
             if now - began > args.limit:

@@ -84,7 +84,7 @@ static void keep_secret(struct vm *vm, const struct guest_mailbox *box)
 		printf("vmm: the guest holds a secret at %#llx, trying to get at it\n",
 		       box->arg[0]);
 	try_paths(vm, box->arg[0], box->arg[1], box->arg[2]);
-	held_check(vm, "at the peak", box->arg[3]);
+	held_check_peak(vm, box->arg[3]);
 }
 
 static void done(struct vcpu *vcpu, const struct guest_mailbox *box)
@@ -97,6 +97,12 @@ static void done(struct vcpu *vcpu, const struct guest_mailbox *box)
 	vm->granted += box->arg[0];
 	vm->used = box->arg[1];
 	pthread_mutex_unlock(&vm->lock);
+}
+
+static bool names_range(__u32 nr)
+{
+	return nr == GUEST_CALL_HOST_WRITE || nr == GUEST_CALL_HOST_READ ||
+		nr == GUEST_CALL_SECRET || nr == GUEST_CALL_CLAIM;
 }
 
 /* The range that the guest speaks of must be memory, in one slot. */
@@ -125,8 +131,8 @@ bool guest_call(struct vcpu *vcpu, __u32 nr)
 	struct guest_mailbox box;
 
 	take_mailbox(vcpu, &box);
-	if (nr >= GUEST_CALL_HOST_WRITE && nr <= GUEST_CALL_SECRET && bad_range(vm, &box)) {
-		snprintf(vcpu->error, sizeof(vcpu->error), "asks to check %#llx + %#llx, no memory",
+	if (names_range(nr) && bad_range(vm, &box)) {
+		snprintf(vcpu->error, sizeof(vcpu->error), "speaks of %#llx + %#llx, no memory",
 			 box.arg[0], box.arg[1]);
 		return false;
 	}
@@ -143,6 +149,9 @@ bool guest_call(struct vcpu *vcpu, __u32 nr)
 		return true;
 	case GUEST_CALL_SECRET:
 		keep_secret(vm, &box);
+		return true;
+	case GUEST_CALL_CLAIM:
+		memory_claim(&vm->mem, box.arg[0], box.arg[1]);
 		return true;
 	case GUEST_CALL_DONE:
 		done(vcpu, &box);

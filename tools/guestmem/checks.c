@@ -14,15 +14,15 @@
 #include "vmm.h"
 
 #define MAX_CHECKS	128
-#define NAME_WIDTH	42
-#define WANT_WIDTH	12
+#define NAME_WIDTH	41
+#define WANT_WIDTH	14
 #define SEEN_WIDTH	16
 
 struct check {
 	enum section section;
 	bool failed;
 	char name[NAME_WIDTH + 1];
-	char want[WANT_WIDTH + 1];
+	char want[2 * SEEN_WIDTH + 3];
 	char seen[48];
 	char detail[80];
 	__u64 bytes;
@@ -33,6 +33,8 @@ static const char *const headings[SECTIONS] = {
 	[SECTION_GUEST]  = "Guest data, and memory it shares",
 	[SECTION_SECRET] = "Host, while the guest holds a secret",
 	[SECTION_HELD]   = "Guest file, and the host's half of memory",
+	[SECTION_POOL]   = "Pool of huge pages",
+	[SECTION_LEVELS] = "KVM's mappings of private memory, by size",
 };
 
 static struct check checks[MAX_CHECKS];
@@ -135,20 +137,32 @@ static void value_text(char *text, size_t size, enum unit unit, __u64 value)
 }
 
 /* @source, if not NULL, is one of several that must tell the same. */
-void check_value(enum section section, const char *name, const char *source, enum unit unit,
-		 __u64 want, __u64 seen)
+void check_range(enum section section, const char *name, const char *source, enum unit unit,
+		 __u64 min, __u64 max, __u64 seen)
 {
-	char want_text[WANT_WIDTH + 1], seen_text[SEEN_WIDTH + 1];
+	char want_text[2 * SEEN_WIDTH + 3], seen_text[SEEN_WIDTH + 1], max_text[SEEN_WIDTH + 1];
+	bool failed = seen < min || seen > max;
 	struct check *check;
+	size_t length;
 
-	value_text(want_text, sizeof(want_text), unit, want);
+	value_text(want_text, SEEN_WIDTH + 1, unit, min);
+	length = strlen(want_text);
+	value_text(max_text, sizeof(max_text), unit, max);
+	if (min != max)
+		snprintf(want_text + length, sizeof(want_text) - length, "..%s", max_text);
 	value_text(seen_text, sizeof(seen_text), unit, seen);
 	pthread_mutex_lock(&checks_lock);
 	check = find(section, name);
-	if (want != seen && !check->failed && source)
+	if (failed && !check->failed && source)
 		snprintf(check->detail, sizeof(check->detail), "by %s", source);
-	set_texts(check, want_text, seen_text, want != seen);
+	set_texts(check, want_text, seen_text, failed);
 	pthread_mutex_unlock(&checks_lock);
+}
+
+void check_value(enum section section, const char *name, const char *source, enum unit unit,
+		 __u64 want, __u64 seen)
+{
+	check_range(section, name, source, unit, want, want, seen);
 }
 
 static const char *errno_text(int err)

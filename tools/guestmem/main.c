@@ -14,11 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "vmm.h"
 
 #define DEFAULT_MEMORY	(64 * MIB)
 #define DEFAULT_HOLE	(16 * MIB)
+#define UNSET		(~0ULL)
 
 /* Guest memory is mapped to the guest in pages of 2M: slots start and end there. */
 #define SLOT_ALIGN	(2 * MIB)
@@ -31,8 +33,9 @@ static const char usage[] =
 "  --guest FILE     guest program, an ELF file (default: guest.elf beside this\n"
 "                   program, or /usr/share/guestmem/guest.elf)\n"
 "  --memory SIZE    guest memory, half of it in each slot (default: 64M, or what\n"
-"                   the default guest needs for that many vCPUs)\n"
-"  --hole SIZE      hole between the two slots (default: 16M)\n"
+"                   the default guest needs for that many vCPUs; hugetlb-1G: 2G)\n"
+"  --hole SIZE      hole between the two slots (default: 16M; hugetlb-1G: 1G, less\n"
+"                   leaves slot 1 at another alignment than the file)\n"
 "  --vcpus N        number of vCPUs, up to 16 (default: 2)\n"
 "  --rounds N       how often the guest repeats its conversions (default: 2)\n"
 "  --store NAME     where pages come from: shmem, hugetlb-2M, hugetlb-1G, as far\n"
@@ -42,6 +45,8 @@ static const char usage[] =
 "  --no-map         do not print the map of guest memory\n"
 "  --quiet          print only the checks that fail, and the sum\n"
 "  --verbose        print every conversion, and all ranges of the map\n"
+"  --needs          run nothing, print what a run needs: 'guest FILE' if --guest\n"
+"                   names one, 'hugepages KB COUNT' if --store takes some\n"
 "  --help           print this text\n"
 "\n"
 "SIZE is a number of bytes with K, M or G behind it, a multiple of 2M.\n"
@@ -132,6 +137,8 @@ static void parse_option(struct options *opt, const char *name, const char *valu
 		opt->timeout = parse_count(name, value, 0, 1000000);
 	else if (!strcmp(name, "no-map"))
 		opt->map = false;
+	else if (!strcmp(name, "needs"))
+		opt->needs = true;
 	else if (!strcmp(name, "quiet"))
 		opt->quiet = true;
 	else if (!strcmp(name, "verbose"))
@@ -147,6 +154,7 @@ static const struct option long_options[] = {
 	{ "store", required_argument, NULL, 'o' },
 	{ "timeout", required_argument, NULL, 'o' },
 	{ "no-map", no_argument, NULL, 'o' },
+	{ "needs", no_argument, NULL, 'o' },
 	{ "quiet", no_argument, NULL, 'o' },
 	{ "verbose", no_argument, NULL, 'o' },
 	{ "help", no_argument, NULL, 'h' },
@@ -174,16 +182,29 @@ static void parse_options(struct options *opt, int argc, char **argv)
 		die(STATUS_USAGE, "'%s' is no option", argv[optind]);
 }
 
+static __u64 larger(__u64 a, __u64 b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * The file is made of whole granules, slots of whole 2M.  By default a slot is
+ * made of whole granules too, at the same alignment as in the file: KVM can use
+ * mappings of that size.
+ */
 static void settle_sizes(struct options *opt)
 {
-	__u64 align = GUEST_SLOTS * (opt->store->granule > SLOT_ALIGN ?
-				     opt->store->granule : SLOT_ALIGN);
+	__u64 granule = larger(opt->store->granule, SLOT_ALIGN);
+	__u64 align = larger(opt->store->granule, GUEST_SLOTS * SLOT_ALIGN);
 	__u64 need = GUEST_SLOTS * (GUEST_FIXED_SIZE + opt->vcpus * (__u64)GUEST_AREA_SIZE);
+	__u64 want = larger(need, DEFAULT_MEMORY) + GUEST_SLOTS * granule - 1;
 	char text[24];
 
+	if (opt->hole == UNSET)
+		opt->hole = larger(granule, DEFAULT_HOLE);
 	if (!opt->memory)
-		opt->memory = need > DEFAULT_MEMORY ? need : DEFAULT_MEMORY;
-	if (!opt->memory || opt->memory % align)
+		opt->memory = want - want % (GUEST_SLOTS * granule);
+	if (opt->memory % align)
 		die(STATUS_USAGE, "--memory: two slots in the store %s take a multiple of %s",
 		    opt->store->name, size_text(text, sizeof(text), align));
 	if (!opt->guest && opt->memory < need)
@@ -195,6 +216,19 @@ static void settle_sizes(struct options *opt)
 	if (opt->memory + opt->hole > BOOT_MAX_END)
 		die(STATUS_USAGE, "--memory and --hole: together more than %lluG",
 		    BOOT_MAX_END / GIB);
+}
+
+/* For a script that prepares a machine for the run. */
+static void print_needs(const struct options *opt)
+{
+	__u64 granule = opt->store->granule;
+
+	if (opt->guest && access(opt->guest, R_OK))
+		die(STATUS_ENVIRONMENT, "guest program %s: %s", opt->guest, strerror(errno));
+	if (opt->guest)
+		printf("guest %s\n", opt->guest);
+	if (granule > PAGE)
+		printf("hugepages %llu %llu\n", granule / KIB, opt->memory / granule);
 }
 
 /* --- the run ------------------------------------------------------------ */
@@ -256,6 +290,7 @@ static enum exit_status run(struct vm *vm)
 	map = map_take(vm);
 	if (ended) {
 		held_check_split(vm);
+		levels_check(vm);
 		held_check_teardown(vm);
 	}
 	if (opt->map && !opt->quiet)
@@ -267,7 +302,7 @@ int main(int argc, char **argv)
 {
 	struct options opt = {
 		.store = vm_store("shmem"),
-		.hole = DEFAULT_HOLE,
+		.hole = UNSET,
 		.vcpus = 2,
 		.rounds = 2,
 		.timeout = 120,
@@ -279,6 +314,10 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	parse_options(&opt, argc, argv);
 	settle_sizes(&opt);
+	if (opt.needs) {
+		print_needs(&opt);
+		return STATUS_OK;
+	}
 	vm_create(&vm, &opt);
 	memory_create(&vm.mem, &opt);
 	vm_add_slots(&vm);

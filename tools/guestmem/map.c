@@ -3,10 +3,9 @@
  * The map of guest memory, as it was when map_take() looked at it.
  *
  * Where memory is private and where shared is what the VMM has asked KVM for.
- * Which private pages exist is what SEEK_DATA says of the guest file, which
- * shared ones what mincore() says of the mapping.  The size of mappings is KVM's
- * own count: it has one for all of the VM, so a range can be given a level only
- * while all mappings have the same.
+ * Which private pages exist is what SEEK_DATA says of the guest file, and the
+ * sizes of their folios what debugfs says (folios.c).  The sizes of mappings are
+ * KVM's own count, which is one for all of the VM.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -20,9 +19,12 @@
 
 enum state {
 	STATE_HOLE,
-	STATE_PRIVATE,
-	STATE_PRIVATE_EMPTY,
 	STATE_SHARED,
+	STATE_EMPTY,
+	STATE_PRIVATE,
+	STATE_PRIVATE_4K,
+	STATE_PRIVATE_2M,
+	STATE_PRIVATE_1G,
 	STATES,
 };
 
@@ -31,57 +33,52 @@ static const struct {
 	const char *colour;
 	const char *name;
 } states[STATES] = {
-	[STATE_HOLE]          = { '.', "\033[2m", "hole" },
-	[STATE_PRIVATE]       = { 'P', "\033[32m", "private" },
-	[STATE_PRIVATE_EMPTY] = { 'p', "\033[36m", "private, not populated" },
-	[STATE_SHARED]        = { 'S', "\033[33m", "shared" },
+	[STATE_HOLE]       = { '.', "\033[2m", "hole" },
+	[STATE_SHARED]     = { 's', "\033[33m", "shared" },
+	[STATE_EMPTY]      = { '-', "\033[36m", "private but empty" },
+	[STATE_PRIVATE]    = { 'P', "\033[32m", "private" },
+	[STATE_PRIVATE_4K] = { 'K', "\033[32m", "private in 4K folios" },
+	[STATE_PRIVATE_2M] = { 'M', "\033[1;32m", "private in 2M folios" },
+	[STATE_PRIVATE_1G] = { 'G', "\033[1;35m", "private in 1G folios" },
 };
 
 #define MIXED_LETTER	'*'
-
-/* The levels at which KVM maps memory, and its names for them */
-static const struct {
-	const char *stat;
-	const char *name;
-} levels[] = {
-	{ "pages_4k", "4K" },
-	{ "pages_2m", "2M" },
-	{ "pages_1g", "1G" },
-};
 
 /**
  * struct map - guest memory from 0 to its end
  * @pages: how many
  * @state: of each page, enum state
- * @present: of each page, whether it exists and can be mapped
  * @mapped: number of mappings that KVM has, by level
  */
 struct map {
 	__u64 pages;
 	unsigned char *state;
-	bool *present;
-	__u64 mapped[ARRAY_SIZE(levels)];
+	__u64 mapped[LEVELS];
 };
 
 /* --- taking it ---------------------------------------------------------- */
 
 static void take_slot(struct map *map, const struct memory *mem, const struct slot *slot)
 {
-	unsigned char *resident = shared_resident(slot);
+	const unsigned char *state = &mem->state[slot->offset / PAGE];
 	__u64 i;
 
-	for (i = 0; i < slot->size / PAGE; i++) {
-		__u64 page = slot->gpa / PAGE + i;
-		bool private = mem->private[slot->offset / PAGE + i];
+	for (i = 0; i < slot->size / PAGE; i++)
+		map->state[slot->gpa / PAGE + i] =
+			state[i] & PAGE_PRIVATE ? STATE_EMPTY : STATE_SHARED;
+}
 
-		map->state[page] = private ? STATE_PRIVATE_EMPTY : STATE_SHARED;
-		map->present[page] = !private && resident[i] & 1;
-	}
-	free(resident);
+static enum state folio_state(unsigned char order)
+{
+	if (order == NO_FOLIO)
+		return STATE_PRIVATE;
+	return order >= levels[LEVEL_1G].order ? STATE_PRIVATE_1G :
+		order >= levels[LEVEL_2M].order ? STATE_PRIVATE_2M : STATE_PRIVATE_4K;
 }
 
 /* The pages of @slot that the file holds in [offset, offset + size). */
-static void take_held(struct map *map, const struct slot *slot, __u64 offset, __u64 size)
+static void take_held(struct map *map, const unsigned char *folio, const struct slot *slot,
+		      __u64 offset, __u64 size)
 {
 	__u64 i, page;
 
@@ -89,10 +86,8 @@ static void take_held(struct map *map, const struct slot *slot, __u64 offset, __
 		if (i < slot->offset || i >= slot->offset + slot->size)
 			continue;
 		page = (slot->gpa + i - slot->offset) / PAGE;
-		if (map->state[page] != STATE_PRIVATE_EMPTY)
-			continue;
-		map->state[page] = STATE_PRIVATE;
-		map->present[page] = true;
+		if (map->state[page] == STATE_EMPTY)
+			map->state[page] = folio ? folio_state(folio[i / PAGE]) : STATE_PRIVATE;
 	}
 }
 
@@ -100,6 +95,7 @@ struct map *map_take(struct vm *vm)
 {
 	struct memory *mem = &vm->mem;
 	struct map *map = calloc(1, sizeof(*map));
+	unsigned char *folio = folios_read(vm);
 	__u64 offset, size;
 	unsigned int i;
 
@@ -107,40 +103,20 @@ struct map *map_take(struct vm *vm)
 		die(STATUS_ENVIRONMENT, "no memory for the map");
 	map->pages = memory_end(mem) / PAGE;
 	map->state = calloc(map->pages, sizeof(*map->state));
-	map->present = calloc(map->pages, sizeof(*map->present));
-	if (!map->state || !map->present)
+	if (!map->state)
 		die(STATUS_ENVIRONMENT, "no memory for a map of %llu pages", map->pages);
 
 	for (i = 0; i < GUEST_SLOTS; i++)
 		take_slot(map, mem, &mem->slot[i]);
 	for (offset = 0; held_next(mem, &offset, &size); offset += size)
 		for (i = 0; i < GUEST_SLOTS; i++)
-			take_held(map, &mem->slot[i], offset, size);
-	for (i = 0; i < ARRAY_SIZE(levels); i++)
-		if (!vm_stat(vm, levels[i].stat, &map->mapped[i]))
-			die(STATUS_ENVIRONMENT, "KVM's statistics have no %s", levels[i].stat);
+			take_held(map, folio, &mem->slot[i], offset, size);
+	free(folio);
+	levels_read(vm, map->mapped);
 	return map;
 }
 
 /* --- printing it -------------------------------------------------------- */
-
-/* The level of the pages that exist in a range, as far as it is known. */
-static const char *range_level(const struct map *map, __u64 start, __u64 end)
-{
-	const char *level = "-";
-	unsigned int i;
-
-	if (!memchr(&map->present[start], true, end - start))
-		return level;
-	for (i = 0; i < ARRAY_SIZE(levels); i++) {
-		if (!map->mapped[i])
-			continue;
-		if (*level != '-')
-			return "mixed";
-		level = levels[i].name;
-	}
-	return level;
-}
 
 static __u64 range_end(const struct map *map, __u64 start)
 {
@@ -155,9 +131,9 @@ static void print_range(const struct map *map, __u64 start, __u64 end)
 {
 	char size[24];
 
-	printf("  %012llx - %012llx %8s  %-24s %s\n", start * PAGE, end * PAGE,
+	printf("  %012llx - %012llx %8s  %s\n", start * PAGE, end * PAGE,
 	       size_text(size, sizeof(size), (end - start) * PAGE),
-	       states[map->state[start]].name, range_level(map, start, end));
+	       states[map->state[start]].name);
 }
 
 static void print_ranges(const struct map *map, const struct options *opt)
@@ -165,7 +141,7 @@ static void print_ranges(const struct map *map, const struct options *opt)
 	unsigned int rows = 0, hidden = 0;
 	__u64 start, end;
 
-	printf("\n  %-12s   %-12s %8s  %-24s %s\n", "from gpa", "to", "size", "state", "level");
+	printf("\n  %-12s   %-12s %8s  %s\n", "from gpa", "to", "size", "state");
 	for (start = 0; start < map->pages; start = end) {
 		end = range_end(map, start);
 		if (rows == MAX_ROWS && !opt->verbose) {
@@ -215,7 +191,8 @@ static void print_cells(const struct map *map)
 		pages *= 2;
 	printf("\n  one letter is %s:\n ", size_text(size, sizeof(size), pages * PAGE));
 	for (i = 0; i < STATES; i++)
-		printf(" %c %s,", states[i].letter, states[i].name);
+		if (memchr(map->state, i, map->pages))
+			printf(" %c %s,", states[i].letter, states[i].name);
 	printf(" %c mixed\n", MIXED_LETTER);
 	for (start = 0; start < map->pages; start += pages * CELLS_PER_LINE)
 		print_line(map, start, pages, colour);
@@ -226,7 +203,7 @@ void map_print(struct map *map, const struct options *opt)
 	unsigned int i;
 
 	printf("\nGuest memory; KVM has mappings of");
-	for (i = 0; i < ARRAY_SIZE(levels); i++)
+	for (i = 0; i < LEVELS; i++)
 		printf("%s %s: %llu", i ? "," : "", levels[i].name, map->mapped[i]);
 	putchar('\n');
 	print_ranges(map, opt);

@@ -13,12 +13,17 @@
  * mapping's pages when it becomes private.  In this order, because the guest
  * must not run on memory that is being discarded.  A page that comes back to
  * either half is therefore a new one, and reads as zero.
+ *
+ * The file may come in huge pages whatever is converted.  A guest says what it
+ * has written, by GUEST_CALL_CLAIM; what the file must hold follows from that
+ * and from what was discarded (held.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -26,17 +31,25 @@
 
 #include "vmm.h"
 
-static int guest_file(const struct options *opt)
+/* A store splits a huge page to discard part of it, which may have to wait. */
+#define DISCARD_TRIES	100
+#define DISCARD_PAUSE	10000000L
+
+static int guest_file(struct memory *mem, const struct options *opt)
 {
 	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_GUEST | opt->store->flags);
+	char text[200];
+	int err;
 
 	if (fd < 0)
 		die(STATUS_ENVIRONMENT, "memfd_create(MFD_GUEST): %s%s", strerror(errno),
 		    errno == EINVAL ? "; this kernel is built without CONFIG_GUESTMEM" : "");
-	if (ftruncate(fd, opt->memory))
+	if (ftruncate(fd, opt->memory)) {
+		err = errno;
+		pool_explain(mem, opt, text, sizeof(text));
 		die(STATUS_ENVIRONMENT, "ftruncate of the guest file to %llu bytes: %s%s",
-		    opt->memory, strerror(errno),
-		    errno == ENOMEM ? "; the store has no room, try a smaller --memory" : "");
+		    opt->memory, strerror(err), err == ENOMEM ? text : "");
+	}
 	return fd;
 }
 
@@ -65,10 +78,11 @@ void memory_create(struct memory *mem, const struct options *opt)
 	__u64 half = opt->memory / GUEST_SLOTS;
 	unsigned int i;
 
-	mem->fd = guest_file(opt);
+	pool_start(mem, opt->store);
+	mem->fd = guest_file(mem, opt);
 	mem->size = opt->memory;
-	mem->private = calloc(mem->size / PAGE, sizeof(*mem->private));
-	if (!mem->private)
+	mem->state = calloc(mem->size / PAGE, sizeof(*mem->state));
+	if (!mem->state)
 		die(STATUS_ENVIRONMENT, "no memory for the state of %llu pages",
 		    mem->size / PAGE);
 	for (i = 0; i < GUEST_SLOTS; i++) {
@@ -158,9 +172,22 @@ bool memory_is_private(struct memory *mem, __u64 gpa)
 	if (!memory_next(mem, &gpa, gpa + PAGE, &piece))
 		return false;
 	pthread_mutex_lock(&mem->lock);
-	private = mem->private[piece.offset / PAGE];
+	private = mem->state[piece.offset / PAGE] & PAGE_PRIVATE;
 	pthread_mutex_unlock(&mem->lock);
 	return private;
+}
+
+/* The guest has written [gpa, gpa + size) while it was private. */
+void memory_claim(struct memory *mem, __u64 gpa, __u64 size)
+{
+	__u64 end = gpa + size, i;
+	struct piece piece;
+
+	pthread_mutex_lock(&mem->lock);
+	while (memory_next(mem, &gpa, end, &piece))
+		for (i = 0; i < piece.size / PAGE; i++)
+			mem->state[piece.offset / PAGE + i] |= PAGE_CLAIMED;
+	pthread_mutex_unlock(&mem->lock);
 }
 
 static int set_attributes(struct vm *vm, __u64 gpa, __u64 size, bool private)
@@ -176,13 +203,34 @@ static int set_attributes(struct vm *vm, __u64 gpa, __u64 size, bool private)
 
 static int discard_private(struct memory *mem, const struct piece *piece)
 {
-	return fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			 piece->offset, piece->size) ? -errno : 0;
+	const struct timespec pause = { .tv_nsec = DISCARD_PAUSE };
+	unsigned int try;
+
+	for (try = 0; try < DISCARD_TRIES; try++) {
+		if (!fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       piece->offset, piece->size))
+			return 0;
+		if (errno != EAGAIN && errno != EINTR)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return -errno;
 }
 
 static int discard_shared(const struct piece *piece)
 {
 	return madvise(piece->hva, piece->size, MADV_DONTNEED) ? -errno : 0;
+}
+
+/* The pages of @piece lose the flags @clear and get the flags @set. */
+static void change_state(struct memory *mem, const struct piece *piece, unsigned int clear,
+			 unsigned int set)
+{
+	unsigned char *state = &mem->state[piece->offset / PAGE];
+	__u64 i;
+
+	for (i = 0; i < piece->size / PAGE; i++)
+		state[i] = (state[i] & ~clear) | set;
 }
 
 static int convert_pieces(struct memory *mem, __u64 gpa, __u64 end, bool private)
@@ -191,10 +239,28 @@ static int convert_pieces(struct memory *mem, __u64 gpa, __u64 end, bool private
 	int ret = 0;
 
 	while (!ret && memory_next(mem, &gpa, end, &piece)) {
-		memset(&mem->private[piece.offset / PAGE], private, piece.size / PAGE);
+		change_state(mem, &piece, PAGE_PRIVATE, private ? PAGE_PRIVATE : 0);
 		ret = private ? discard_shared(&piece) : discard_private(mem, &piece);
+		if (!ret && !private)
+			change_state(mem, &piece, 0, PAGE_GIVEN);
 		mem->converted += piece.size;
 	}
+	return ret;
+}
+
+/* As memory_convert(), but neither half is discarded. */
+int memory_set_state(struct vm *vm, __u64 gpa, __u64 size, bool private)
+{
+	struct memory *mem = &vm->mem;
+	__u64 end = gpa + size;
+	struct piece piece;
+	int ret;
+
+	pthread_mutex_lock(&mem->lock);
+	ret = set_attributes(vm, gpa, size, private);
+	while (!ret && memory_next(mem, &gpa, end, &piece))
+		change_state(mem, &piece, PAGE_PRIVATE, private ? PAGE_PRIVATE : 0);
+	pthread_mutex_unlock(&mem->lock);
 	return ret;
 }
 

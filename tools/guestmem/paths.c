@@ -34,7 +34,8 @@
  * @size: of the secret
  * @hva: of the secret's shared half
  * @buffer: @size bytes, for what is found and for what is to be written
- * @memfd: an ordinary file in the same file system, @size bytes
+ * @memfd: an ordinary file, @size bytes; in the same file system if the store is
+ *	shmem
  */
 struct attempt {
 	struct vm *vm;
@@ -151,7 +152,21 @@ static int try_copy_to(struct attempt *a)
 
 static int try_resize(struct attempt *a)
 {
-	return error_of(ftruncate(a->fd, a->vm->mem.size / 2));
+	return error_of(ftruncate(a->fd, a->vm->mem.size - a->vm->opt->store->granule));
+}
+
+/* The VFS does not even ask to copy between file systems. */
+static int copy_refusal(const struct attempt *a)
+{
+	return a->vm->opt->store->granule == PAGE ? EPERM : EXDEV;
+}
+
+static void try_copies(struct attempt *a)
+{
+	int want = copy_refusal(a);
+
+	check_errno(SECTION_SECRET, "copy_file_range to another file", want, try_copy_from(a));
+	check_errno(SECTION_SECRET, "copy_file_range from another file", want, try_copy_to(a));
 }
 
 /* --- to another file descriptor, process or VM -------------------------- */
@@ -299,8 +314,6 @@ static const struct {
 	{ "splice to a pipe", try_splice_from, EPERM },
 	{ "splice from a pipe", try_splice_to, EPERM },
 	{ "sendfile to another file", try_sendfile, EPERM },
-	{ "copy_file_range to another file", try_copy_from, EPERM },
-	{ "copy_file_range from another file", try_copy_to, EPERM },
 	{ "ftruncate to another size", try_resize, EPERM },
 	{ "open of /proc/self/fd/N", try_reopen, EPERM },
 	{ "sending the file (SCM_RIGHTS)", try_send, EPERM },
@@ -441,6 +454,7 @@ void try_paths(struct vm *vm, __u64 gpa, __u64 size, __u64 seed)
 	for (i = 0; i < ARRAY_SIZE(refusals); i++)
 		check_errno(SECTION_SECRET, refusals[i].name, refusals[i].want,
 			    refusals[i].try(&a));
+	try_copies(&a);
 	try_reads(&a, seed);
 	scribble(&a);
 	release(&a);

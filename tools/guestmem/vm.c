@@ -50,6 +50,7 @@ static const struct {
 	{ KVM_CAP_USER_MEMORY2, 1, "KVM_SET_USER_MEMORY_REGION2" },
 	{ KVM_CAP_EXIT_HYPERCALL, 1U << KVM_HC_MAP_GPA_RANGE, "exits for KVM_HC_MAP_GPA_RANGE" },
 	{ KVM_CAP_BINARY_STATS_FD, 1, "KVM_GET_STATS_FD" },
+	{ KVM_CAP_PRE_FAULT_MEMORY, 1, "KVM_PRE_FAULT_MEMORY" },
 };
 
 const struct store *vm_store(const char *name)
@@ -282,6 +283,21 @@ void vm_add_vcpus(struct vm *vm, __u64 entry)
 
 	for (i = 0; i < vm->opt->vcpus; i++)
 		add_vcpu(vm, i, entry);
+}
+
+/*
+ * Have KVM map [gpa, gpa + size), which is memory; it stops after each mapping
+ * that it makes, and where a page of 1G takes a while to zero.
+ */
+void vm_prefault(struct vm *vm, __u64 gpa, __u64 size)
+{
+	struct kvm_pre_fault_memory range = { .gpa = gpa, .size = size };
+
+	while (range.size)
+		if (ioctl(vm->vcpu[0].fd, KVM_PRE_FAULT_MEMORY, &range) && errno != EINTR &&
+		    errno != EAGAIN)
+			die(STATUS_FAILED, "KVM_PRE_FAULT_MEMORY at %#llx: %s", range.gpa,
+			    strerror(errno));
 }
 
 /* --- statistics --------------------------------------------------------- */

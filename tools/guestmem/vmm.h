@@ -11,13 +11,16 @@
  *	calls.c		checks that the guest asks for
  *	paths.c		ways by which the host might get at private memory
  *	held.c		what the guest file says that it holds
+ *	pool.c		the huge pages that a hugetlb store takes and gives back
+ *	folios.c	the sizes of the folios behind private memory
+ *	levels.c	the sizes at which KVM maps it
  *	map.c		the map of guest memory
  *	guest/		the default guest, and what a guest program must know
  *
  * A *slot* is a KVM memslot: guest physical memory that has two halves, the
  * private one in the guest file, the shared one mapped by this process.  Which
  * of the two a page of guest memory is, is its *state*; KVM keeps it as memory
- * attributes, and @private of struct memory repeats it.  All sizes and addresses
+ * attributes, and @state of struct memory repeats it.  All sizes and addresses
  * are in bytes, all ranges exclude their end.
  */
 #ifndef GUESTMEM_VMM_H
@@ -55,7 +58,8 @@ enum exit_status {
  * @name: as --store and fdinfo spell it
  * @cap: its bit of KVM_CAP_GUESTMEM
  * @flags: for memfd_create() beside MFD_GUEST
- * @granule: size and offsets are multiples of this
+ * @granule: the size of the file is a multiple of this; more than PAGE if its
+ *	pages come from a pool of huge pages
  */
 struct store {
 	const char *name;
@@ -72,6 +76,7 @@ struct options {
 	unsigned int vcpus;
 	unsigned int rounds;
 	unsigned int timeout;
+	bool needs;
 	bool map;
 	bool quiet;
 	bool verbose;
@@ -85,14 +90,37 @@ struct slot {
 };
 
 /**
+ * struct pool - counters of a pool of huge pages, in pages
+ * @total: nr_hugepages
+ * @free: free_hugepages
+ * @reserved: resv_hugepages: of the free ones, those that are promised
+ */
+struct pool {
+	__u64 total;
+	__u64 free;
+	__u64 reserved;
+};
+
+/* What is known of a page of the guest file, for @state of struct memory */
+enum page_state {
+	/* its state: private or shared */
+	PAGE_PRIVATE	= 1,
+	/* the guest has written it while it was private */
+	PAGE_CLAIMED	= 2,
+	/* it was discarded, when it became shared, at least once */
+	PAGE_GIVEN	= 4,
+};
+
+/**
  * struct memory - the memory of the guest
  * @fd: the guest file
  * @size: of the guest file, and of both slots together
  * @slot: sorted by gpa; slot[1] starts behind the hole, and at slot[0].size in
  *	the file
- * @lock: makes a conversion one step: attributes, @private and the discarding of
+ * @pool: what its pages come from, before the file was made
+ * @lock: makes a conversion one step: attributes, @state and the discarding of
  *	the half that goes out of use
- * @private: by page of the file: its state, under @lock while vCPUs run
+ * @state: by page of the file: enum page_state, under @lock while vCPUs run
  * @conversions: how many were made, under @lock
  * @converted: bytes, under @lock
  */
@@ -100,8 +128,9 @@ struct memory {
 	int fd;
 	__u64 size;
 	struct slot slot[GUEST_SLOTS];
+	struct pool pool;
 	pthread_mutex_t lock;
-	bool *private;
+	unsigned char *state;
 	__u64 conversions;
 	__u64 converted;
 };
@@ -186,6 +215,8 @@ void *memory_shared(const struct memory *mem, __u64 gpa, __u64 size);
 void shared_populate(void *hva, __u64 size);
 unsigned char *shared_resident(const struct slot *slot);
 bool memory_is_private(struct memory *mem, __u64 gpa);
+void memory_claim(struct memory *mem, __u64 gpa, __u64 size);
+int memory_set_state(struct vm *vm, __u64 gpa, __u64 size, bool private);
 int memory_convert(struct vm *vm, __u64 gpa, __u64 size, bool private);
 
 /* vm.c */
@@ -195,6 +226,7 @@ int vm_bind(int vm_fd, unsigned int id, const struct slot *slot, int guest_fd);
 void vm_add_slots(struct vm *vm);
 void vm_remove_slots(struct vm *vm);
 void vm_add_vcpus(struct vm *vm, __u64 entry);
+void vm_prefault(struct vm *vm, __u64 gpa, __u64 size);
 bool vm_stat(struct vm *vm, const char *name, __u64 *value);
 
 /* load.c: where things are in the VMM's part of guest memory */
@@ -225,6 +257,8 @@ enum section {
 	SECTION_GUEST,
 	SECTION_SECRET,
 	SECTION_HELD,
+	SECTION_POOL,
+	SECTION_LEVELS,
 	SECTIONS,
 };
 
@@ -253,6 +287,8 @@ struct compared {
 void check_compared(enum section section, const char *name, const struct compared *c);
 void check_value(enum section section, const char *name, const char *source, enum unit unit,
 		 __u64 want, __u64 seen);
+void check_range(enum section section, const char *name, const char *source, enum unit unit,
+		 __u64 min, __u64 max, __u64 seen);
 void check_errno(enum section section, const char *name, int want, int seen);
 void check_count(enum section section, const char *name, const char *what,
 		 __u64 bytes, __u64 found);
@@ -265,10 +301,40 @@ void try_paths(struct vm *vm, __u64 gpa, __u64 size, __u64 seed);
 
 /* held.c: the next range that the file holds, from *offset on */
 bool held_next(const struct memory *mem, __u64 *offset, __u64 *size);
+struct guestmem_info held_info(const struct memory *mem);
+ino_t held_inode(const struct memory *mem);
 void held_check_start(struct vm *vm);
-void held_check(struct vm *vm, const char *when, __u64 want);
+void held_check_peak(struct vm *vm, __u64 used);
 void held_check_split(struct vm *vm);
 void held_check_teardown(struct vm *vm);
+
+/* pool.c */
+void pool_start(struct memory *mem, const struct store *store);
+void pool_explain(const struct memory *mem, const struct options *opt, char *text, size_t size);
+void pool_check(struct vm *vm, const char *when, __u64 held, __u64 file_size);
+
+/* folios.c: by page of the file, the order of the folio that backs it */
+#define NO_FOLIO	0xff
+unsigned char *folios_read(struct vm *vm);
+
+/* levels.c: the sizes at which KVM maps memory */
+enum level {
+	LEVEL_4K,
+	LEVEL_2M,
+	LEVEL_1G,
+	LEVELS,
+};
+
+struct level_info {
+	const char *name;
+	const char *stat;
+	__u64 size;
+	unsigned int order;
+};
+
+extern const struct level_info levels[LEVELS];
+void levels_read(struct vm *vm, __u64 mapped[LEVELS]);
+void levels_check(struct vm *vm);
 
 /* map.c */
 struct map;

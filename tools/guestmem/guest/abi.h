@@ -30,7 +30,7 @@
 #define GUEST_IMAGE_END		0x400000
 
 /* What the default guest needs of each slot: this, and an area for each vCPU */
-#define GUEST_FIXED_SIZE	0x600000
+#define GUEST_FIXED_SIZE	0xa00000
 #define GUEST_AREA_SIZE		0x600000
 
 /* outb: a character for the console.  outl: one of enum guest_call */
@@ -63,11 +63,14 @@ struct guest_boot {
  *	find nothing of the first and then writes the second.
  * @GUEST_CALL_HOST_READ: arg = gpa, length, pattern: the host must read it
  * @GUEST_CALL_SECRET: private memory holds a secret: arg = gpa, length,
- *	pattern, bytes of private memory the guest has touched so far.  The
- *	host must not find it by any means; all other vCPUs leave memory alone.
+ *	pattern, bytes of private memory that the guest uses.  The host must not
+ *	find it by any means; all other vCPUs leave memory alone.
  * @GUEST_CALL_DONE: this vCPU is finished, which HLT would say too: arg =
  *	conversions that it asked for and got, bytes of private memory that all
  *	vCPUs together still use
+ * @GUEST_CALL_CLAIM: the guest has written this private memory: arg = gpa,
+ *	length.  It uses what it has claimed, while that is private; it writes
+ *	all of a piece again that was shared meanwhile.
  */
 enum guest_call {
 	GUEST_CALL_REPORT	= 1,
@@ -75,6 +78,7 @@ enum guest_call {
 	GUEST_CALL_HOST_READ	= 3,
 	GUEST_CALL_SECRET	= 4,
 	GUEST_CALL_DONE		= 5,
+	GUEST_CALL_CLAIM	= 6,
 };
 
 #define GUEST_TEXT_SIZE		48

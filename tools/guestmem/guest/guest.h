@@ -5,7 +5,8 @@
 
 #include "abi.h"
 
-/* guest/guest.ld: its value is its address */
+/* guest/guest.ld: their values are their addresses */
+extern char home_start[];
 extern char home_size[];
 
 /* guest/head.S */

@@ -3,19 +3,20 @@
  * The default guest: what a confidential guest does with its memory, checked
  * from the inside.
  *
- * Memory:	slot 0:  image | one area per vCPU | spare | edge, 2M
- *		slot 1:  edge, 2M | mix, 2M | one area per vCPU | spare
+ * Memory:	slot 0:  image | one area per vCPU | still, 4M | spare | edge, 2M
+ *		slot 1:  edge, 2M | mix, 2M | one area per vCPU | still, 4M | spare
  *
  * An area is 6M of private memory.  Its vCPU fills it with a pattern, converts
  * pieces from the middle of it to shared and back, and after each step compares
  * every byte that had no part in it.  In the mix area neighbouring pages belong
  * to different vCPUs, which convert them all at once.  The two edges are what
  * lies before and behind the hole between the slots: one request converts the
- * end of slot 0, the hole and the start of slot 1.  Spare memory is private and
+ * end of slot 0, the hole and the start of slot 1.  Still memory is private, and
+ * nothing happens to it while all of this goes on.  Spare memory is private and
  * never touched.
  *
  * Invariant: outside of the function that converts it, every page of the areas,
- * the edges and the mix is private and holds its pattern.
+ * the edges, the mix and still memory is private and holds its pattern.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,6 +34,7 @@
 
 #define EDGE_SIZE	M(2)
 #define MIX_SIZE	M(2)
+#define STILL_SIZE	M(4)
 /* What the guest leaves shared when it ends */
 #define WINDOW_SIZE	K(64)
 
@@ -53,6 +55,7 @@ static const struct guest_boot *boot;
 static struct range area[GUEST_SLOTS][GUEST_MAX_VCPUS];
 static struct range edge[GUEST_SLOTS];
 static struct range mix;
+static struct range still[GUEST_SLOTS];
 static struct range spare[GUEST_SLOTS];
 /* Conversions asked for and got, by vCPU */
 static __u64 converted[GUEST_MAX_VCPUS];
@@ -400,13 +403,27 @@ static void lay_out(void)
 	for (i = 0; i < GUEST_SLOTS; i++) {
 		for (cpu = 0; cpu < boot->vcpus; cpu++, at[i] += GUEST_AREA_SIZE)
 			area[i][cpu] = (struct range){ at[i], at[i] + GUEST_AREA_SIZE };
-		spare[i].start = at[i];
+		still[i] = (struct range){ at[i], at[i] + STILL_SIZE };
+		spare[i].start = still[i].end;
 	}
 	spare[0].end = edge[0].start;
 	spare[1].end = high->start + high->size;
-	/* What guest/head.S did */
-	used = (__u64)home_size;
+}
+
+/* Memory that was written while private, and is in use from now on. */
+static void note_claim(__u64 cpu, struct range r)
+{
+	call(cpu, GUEST_CALL_CLAIM, r.start, r.end - r.start, 0, 0);
+	__atomic_add_fetch(&used, r.end - r.start, __ATOMIC_RELAXED);
+}
+
+/* Account for what guest/head.S did. */
+static void claim_home(void)
+{
+	struct range home = { (__u64)home_start, (__u64)home_start + (__u64)home_size };
+
 	converted[0] = 1;
+	note_claim(0, home);
 }
 
 /* Make @r private, compare that it arrives zeroed, fill it. */
@@ -417,7 +434,7 @@ static void claim(__u64 cpu, struct range r, __u64 seed)
 	convert(cpu, r, MAP_GPA_PRIVATE);
 	compare_zero(&zero, r);
 	fill(r, seed);
-	__atomic_add_fetch(&used, r.end - r.start, __ATOMIC_RELAXED);
+	note_claim(cpu, r);
 	report(cpu, "", "new private memory reads as zero", &zero);
 }
 
@@ -428,6 +445,7 @@ static void claim_common(__u64 cpu)
 
 	for (i = 0; i < GUEST_SLOTS; i++) {
 		claim(cpu, edge[i], 0);
+		claim(cpu, still[i], 0);
 		if (spare[i].start < spare[i].end)
 			convert(cpu, spare[i], MAP_GPA_PRIVATE);
 	}
@@ -436,6 +454,16 @@ static void claim_common(__u64 cpu)
 		page.end = page.start + PAGE;
 		fill(page, i % boot->vcpus);
 	}
+}
+
+static void compare_still(__u64 cpu)
+{
+	struct tally t = {};
+	unsigned int i;
+
+	for (i = 0; i < GUEST_SLOTS; i++)
+		compare_pattern(&t, still[i], 0);
+	report(cpu, "", "memory that is never converted", &t);
 }
 
 /* Leave something for the map to show: a shared window in private memory. */
@@ -489,6 +517,7 @@ void guest_main(const struct guest_boot *data, __u64 cpu)
 	if (!cpu) {
 		boot = data;
 		lay_out();
+		claim_home();
 		__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 		say("code, data and stacks moved to private memory, bytes: ", used, NULL);
 	}
@@ -506,8 +535,10 @@ void guest_main(const struct guest_boot *data, __u64 cpu)
 			say("round ", round, " of ", (__u64)boot->rounds, NULL);
 		run_round(cpu, round);
 	}
-	if (!cpu)
+	if (!cpu) {
 		run_secrets(cpu);
+		compare_still(cpu);
+	}
 	barrier();
 	open_window(cpu);
 	barrier();
