@@ -41,6 +41,7 @@
  * @nr_pages: of the folio
  * @nr_holes: bits set in @hole
  * @nr_given: bits set in @given
+ * @low: all pages below are given; where to look for those that are not
  * @hole: pages that are holes
  * @given: pages that are given
  * @bits: the two bitmaps
@@ -49,6 +50,7 @@ struct guestmem_map {
 	unsigned long nr_pages;
 	unsigned long nr_holes;
 	unsigned long nr_given;
+	unsigned long low;
 	unsigned long *hole;
 	unsigned long *given;
 	unsigned long bits[];
@@ -111,6 +113,7 @@ int guestmem_map_reserve(struct guestmem *gm, struct folio *folio)
 	if (guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN)) {
 		bitmap_fill(map->given, map->nr_pages);
 		map->nr_given = map->nr_pages;
+		map->low = map->nr_pages;
 	}
 	return guestmem_map_insert(gm, folio->index, map);
 }
@@ -141,6 +144,24 @@ static unsigned long guestmem_weight(const unsigned long *bits, unsigned long fi
 		weight += next - first;
 	}
 	return weight;
+}
+
+/* Those that are not given are few, if the range is large. */
+static void guestmem_map_give(struct guestmem_map *map, unsigned long first,
+			      unsigned long end)
+{
+	unsigned long at = max(first, map->low), next;
+
+	for (; map->nr_given < map->nr_pages; at = next) {
+		at = find_next_zero_bit(map->given, end, at);
+		if (at >= end)
+			break;
+		next = find_next_bit(map->given, end, at);
+		bitmap_set(map->given, at, next - at);
+		map->nr_given += next - at;
+	}
+	if (map->low >= first)
+		map->low = max(map->low, end);
 }
 
 static void guestmem_map_set(unsigned long *bits, unsigned long *count,
@@ -184,7 +205,7 @@ static unsigned long guestmem_next(struct guestmem *gm, struct folio *folio,
 	if (map && map->nr_given == map->nr_pages)
 		return end;
 	if (map)
-		return find_next_zero_bit(map->given, end, first);
+		return min(find_next_zero_bit(map->given, end, max(first, map->low)), end);
 	return guestmem_marked(gm, folio->index, GUESTMEM_MARK_GIVEN) == given ?
 	       first : end;
 }
@@ -223,7 +244,7 @@ void guestmem_set_given(struct guestmem *gm, struct folio *folio, unsigned long 
 	struct guestmem_map *map = guestmem_map(gm, folio);
 
 	if (map) {
-		guestmem_map_set(map->given, &map->nr_given, first, nr);
+		guestmem_map_give(map, first, first + nr);
 		guestmem_map_trim(gm, folio->index, map);
 	} else {
 		VM_WARN_ON_ONCE_FOLIO(nr != folio_nr_pages(folio), folio);
@@ -290,7 +311,8 @@ int guestmem_fill(struct guestmem *gm, struct folio *folio, unsigned long first,
 	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
 	if (!map || !map->nr_holes)
 		return 0;
-	for (;;) {
+	first = max(first, map->low);
+	while (map->nr_holes) {
 		first = find_next_bit(map->hole, end, first);
 		if (first >= end)
 			break;
@@ -319,6 +341,7 @@ bool guestmem_make_hole(struct guestmem *gm, struct folio *folio, unsigned long 
 
 	guestmem_map_set(map->hole, &map->nr_holes, first, nr);
 	guestmem_map_clear(map->given, &map->nr_given, first, nr);
+	map->low = min(map->low, first);
 	if (!map->nr_given)
 		guestmem_clear_mark(gm, folio->index, GUESTMEM_MARK_GIVEN);
 	return map->nr_holes == map->nr_pages;

@@ -403,11 +403,14 @@ TEST_F_TIMEOUT(look, c8_lookups_beside_changes, SLOW)
 	race_start(&race, 20000, 4);
 	while (race_next(&race) && !failed)
 		failed = set_around(&self->vm, i++);
+	/* on a busy machine it may have been asleep most of the time */
+	while (!failed && __atomic_load_n(&looker.loops, __ATOMIC_RELAXED) <= 10 &&
+	       !__atomic_load_n(&looker.bad, __ATOMIC_RELAXED))
+		failed = set_around(&self->vm, i++);
 	atomic_store(&looker.stop, true);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, failed);
 	EXPECT_EQ(0, looker.bad);
-	EXPECT_LT(10, looker.loops);
 	/* nothing but the private page was ever taken for private */
 	EXPECT_STREQ(counts(1, 0, 0), held(self->fd));
 }

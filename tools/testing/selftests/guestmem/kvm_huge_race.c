@@ -12,6 +12,8 @@
  *
  *	fault: get_pfn ........................ map, or retry
  *	punch:            invalidate_start .................... remove
+ *
+ * The same fault, with the reference that it holds, meets a punch of all of the page.
  */
 #include <stdatomic.h>
 
@@ -140,6 +142,35 @@ TEST_F_TIMEOUT(huge_race, c8_c9_punch_beside_a_fault, SLOW)
 	EXPECT_EQ(0, ret);
 	EXPECT_EQ(0, toucher.bad);
 	EXPECT_LT(3, round);
+}
+
+/*
+ * R10: a fault has a reference to the granule when that is punched.  The pool has no
+ * other: if the punch did not wait, the fault's second attempt would find none.
+ */
+TEST_F_TIMEOUT(huge_race, r10_punch_of_a_granule_in_use, SLOW)
+{
+	struct toucher toucher = { .vm = &self->vm };
+	long round = 0;
+	int ret = 0;
+
+	ASSERT_EQ(0, pthread_create(&toucher.thread, NULL, touch, &toucher));
+	while (round < 5 && !ret) {
+		ret = punch(self->fd, 0, SZ_2M);
+		ret |= delays(FAULT, "0");
+		atomic_store(&toucher.round, ++round);
+		usleep(HEAD_START);
+		ret |= punch(self->fd, 0, SZ_2M);
+		while (atomic_load(&toucher.done) != round)
+			;
+		ret |= delays("0", "0");
+	}
+	atomic_store(&toucher.round, LAST_ROUND);
+	pthread_join(toucher.thread, NULL);
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, toucher.bad);
+	/* in use again, by the second attempt */
+	EXPECT_STREQ(pool_is(0, -1, 0, 0), pool_now(&self->pool));
 }
 
 TEST_HARNESS_MAIN
