@@ -194,6 +194,9 @@ static void print_cells(const struct map *map)
 		if (memchr(map->state, i, map->pages))
 			printf(" %c %s,", states[i].letter, states[i].name);
 	printf(" %c mixed\n", MIXED_LETTER);
+	if (memchr(map->state, STATE_PRIVATE_4K, map->pages) &&
+	    memchr(map->state, STATE_PRIVATE_2M, map->pages))
+		puts("  a 2M folio that was punched in part is 4K folios from then on");
 	for (start = 0; start < map->pages; start += pages * CELLS_PER_LINE)
 		print_line(map, start, pages, colour);
 }

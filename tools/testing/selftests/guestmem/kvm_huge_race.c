@@ -146,10 +146,11 @@ TEST_F_TIMEOUT(huge_race, c8_c9_punch_beside_a_fault, SLOW)
 
 /*
  * R10: a fault has a reference to the granule when that is punched.  The pool has no
- * other: if the punch did not wait, the fault's second attempt would find none.
+ * other: if the punch did not wait, the next fault would find none.
  */
 TEST_F_TIMEOUT(huge_race, r10_punch_of_a_granule_in_use, SLOW)
 {
+	__u64 other = GPA + SZ_2M - PAGE;
 	struct toucher toucher = { .vm = &self->vm };
 	long round = 0;
 	int ret = 0;
@@ -161,6 +162,8 @@ TEST_F_TIMEOUT(huge_race, r10_punch_of_a_granule_in_use, SLOW)
 		atomic_store(&toucher.round, ++round);
 		usleep(HEAD_START);
 		ret |= punch(self->fd, 0, SZ_2M);
+		/* another vCPU wants the page while the first still sits on it */
+		ret |= guest_do(&self->vm, 0, GUEST_FILL, other, PAGE, MAGIC);
 		while (atomic_load(&toucher.done) != round)
 			;
 		ret |= delays("0", "0");
