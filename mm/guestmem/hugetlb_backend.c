@@ -148,13 +148,15 @@ static int guestmem_hugetlb_reserve_edge(struct guestmem *gm, pgoff_t index)
  * Wait until nobody but the file has a reference to @folio.  A granule goes back to the
  * pool with its last reference, and its reservation with it; if that were later than
  * the punch, the next to use the granule would take a page that is reserved for others.
+ * One with a memory error does not go back, and the handler keeps its reference.
  */
 static int guestmem_hugetlb_wait(struct folio *folio)
 {
 	unsigned int tries = 0;
 	int ret = 0;
 
-	while (!ret && folio_ref_count(folio) > folio_nr_pages(folio))
+	while (!ret && !folio_test_hwpoison(folio) &&
+	       folio_ref_count(folio) > folio_nr_pages(folio))
 		ret = guestmem_wait(&tries);
 	return ret;
 }
