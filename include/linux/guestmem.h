@@ -23,26 +23,29 @@
 #include <linux/interval_tree.h>
 #include <linux/types.h>
 
+struct folio;
 struct guestmem;
 struct guestmem_binding;
 struct guestmem_consumer;
 struct module;
 
 /**
- * struct guestmem_invalidation - a range of a guest file that goes away
+ * struct guestmem_invalidation - a range of a guest file that goes away, or moves
  * @gm: the guest file
  * @start: first index
  * @end: index behind the last one
+ * @moving: the content stays, in other pages perhaps; none leaves the file
  * @consumer: who was told by invalidate_start, and has to be told by
  *	      invalidate_end; NULL if nobody has bound any of the range
  *
- * Lives on the stack of whoever removes pages, from guestmem_invalidate_start()
+ * Lives on the stack of whoever changes the pages, from guestmem_invalidate_start()
  * to guestmem_invalidate_end().  No binding of @gm comes or goes in between.
  */
 struct guestmem_invalidation {
 	struct guestmem *gm;
 	pgoff_t start;
 	pgoff_t end;
+	bool moving;
 	struct guestmem_consumer *consumer;
 };
 
@@ -52,9 +55,6 @@ struct guestmem_invalidation {
  * @owner: module that the ops live in; a file that was ever bound pins it
  *
  * @orders: block sizes that the consumer can map, a mask of orders; bit 0 is set
- *
- * @copyable: the host can move a page that the guest has had by copying it, between
- *	@invalidate_start and @invalidate_end
  *
  * @invalidate_start: Unmap the given range from the guest, in every binding
  *	that overlaps it (guestmem_first_binding(), guestmem_next_binding()),
@@ -66,6 +66,16 @@ struct guestmem_invalidation {
  *
  * @invalidate_end: The range has changed; mappings may be made again.  Called
  *	if and only if @invalidate_start was, from the same context.
+ *
+ * @migrate: Optional; without it the pages of this guest cannot be moved, and files that
+ *	are bound to it are left out wherever pages are moved.  Put the content of the
+ *	@nr pages at @src into those at @dst, and whatever state the guest's means of
+ *	protection have of them.  Both are contiguous, and within 2M that are aligned.
+ *	All of it or nothing.  Called between @invalidate_start and @invalidate_end of
+ *	@inv, for pages that the guest has had.  Nobody else can get at the pages, so
+ *	that there is no way back for what has been moved but to call once more with
+ *	@src and @dst exchanged, and that must not fail.  Must not sleep.  Returns 0,
+ *	-EHWPOISON, or -EBUSY.
  *
  * @prepare: Optional.  The pages at @pfn, 1 << @order of them, are about to be
  *	given to the guest for the first time since they came into the file, at
@@ -80,11 +90,13 @@ struct guestmem_invalidation {
 struct guestmem_consumer_ops {
 	struct module *owner;
 	unsigned long orders;
-	bool copyable;
 	void (*invalidate_start)(struct guestmem_consumer *consumer,
 				 const struct guestmem_invalidation *inv);
 	void (*invalidate_end)(struct guestmem_consumer *consumer,
 			       const struct guestmem_invalidation *inv);
+	int (*migrate)(struct guestmem_consumer *consumer,
+		       const struct guestmem_invalidation *inv,
+		       unsigned long dst, unsigned long src, unsigned long nr);
 	int (*prepare)(struct guestmem_binding *binding, u64 addr,
 		       unsigned long pfn, unsigned int order);
 	void (*release)(unsigned long pfn, unsigned long nr);
@@ -195,6 +207,10 @@ unsigned long guestmem_shmem_orders(struct inode *inode, pgoff_t index,
 				    loff_t write_end);
 gfp_t guestmem_huge_gfp(struct address_space *mapping, gfp_t gfp);
 
+bool guestmem_movable(const struct address_space *mapping);
+bool guestmem_unmovable(const struct folio *folio);
+void guestmem_memory_failure(unsigned long pfn);
+
 struct file *guestmem_create(const char *name, loff_t size, unsigned int order,
 			     struct guestmem_consumer *consumer);
 bool guestmem_has_granule(unsigned int order);
@@ -209,6 +225,7 @@ void guestmem_unbind(struct guestmem_binding *binding);
 int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 		     unsigned long *pfn, unsigned int *order);
 void guestmem_put_pfn(unsigned long pfn);
+int guestmem_copy(unsigned long dst, unsigned long src, unsigned long nr);
 unsigned int guestmem_max_order(struct guestmem_binding *binding, u64 addr,
 				unsigned int order);
 long guestmem_populate(struct guestmem_binding *binding, u64 addr,
@@ -296,6 +313,20 @@ static inline unsigned long guestmem_shmem_orders(struct inode *inode, pgoff_t i
 static inline gfp_t guestmem_huge_gfp(struct address_space *mapping, gfp_t gfp)
 {
 	return gfp;
+}
+
+static inline bool guestmem_movable(const struct address_space *mapping)
+{
+	return false;
+}
+
+static inline bool guestmem_unmovable(const struct folio *folio)
+{
+	return false;
+}
+
+static inline void guestmem_memory_failure(unsigned long pfn)
+{
 }
 
 static inline int guestmem_add_seals(struct file *file, unsigned int seals,

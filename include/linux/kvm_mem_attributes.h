@@ -18,12 +18,16 @@ struct kvm_gfn_range;
  * struct kvm_mem_attributes_change - a change that cannot fail any more
  * @mas: where it goes, and the memory for it
  * @entry: what the range will hold
+ * @start: first gfn
+ * @end: gfn behind the last one
  *
  * From kvm_mem_attributes_prepare() to kvm_mem_attributes_commit().
  */
 struct kvm_mem_attributes_change {
 	struct ma_state mas;
 	void *entry;
+	gfn_t start;
+	gfn_t end;
 };
 
 void kvm_mem_attributes_init(struct kvm *kvm);
@@ -34,7 +38,8 @@ bool kvm_mem_attributes_mixed(struct kvm *kvm, gfn_t gfn, gfn_t nr_pages);
 int kvm_mem_attributes_prepare(struct kvm *kvm,
 			       struct kvm_mem_attributes_change *change,
 			       gfn_t start, gfn_t end, unsigned long attrs);
-void kvm_mem_attributes_commit(struct kvm_mem_attributes_change *change);
+void kvm_mem_attributes_commit(struct kvm *kvm,
+			       struct kvm_mem_attributes_change *change);
 bool kvm_mem_attributes_changed(struct kvm *kvm, struct kvm_gfn_range *range);
 
 #else

@@ -14,6 +14,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/wait_bit.h>
+#include <trace/events/guestmem.h>
 
 #include "internal.h"
 
@@ -67,7 +69,7 @@ void guestmem_clear_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark)
 
 /*
  * The first folio of [start, end) that carries @mark.  It stays for as long as
- * the caller prevents its removal: by invalidate_lock, shared or not.
+ * the caller prevents its removal, by invalidate_lock for writing.
  */
 struct folio *guestmem_find_marked(struct guestmem *gm, pgoff_t start,
 				   pgoff_t end, xa_mark_t mark)
@@ -77,6 +79,58 @@ struct folio *guestmem_find_marked(struct guestmem *gm, pgoff_t start,
 	if (start >= end)
 		return NULL;
 	return xa_find(&gm->inode->i_mapping->i_pages, &index, end - 1, mark);
+}
+
+/**
+ * guestmem_get_folio - a folio of the file, present or new
+ * @gm: the guest file
+ * @index: that is wanted
+ * @start: first index that a new folio may have
+ * @end: index behind the last one that it may have
+ * @foliop: the folio, locked, referenced and up to date
+ *
+ * A folio that is being moved is waited for without a reference, which would prevent
+ * the move.
+ *
+ * Context: Process context, may sleep.  invalidate_lock held.
+ * Return: 0; what get_folio() of struct guestmem_store_ops returns; -EINTR for a signal
+ * that kills the task; GUESTMEM_UNSETTLED if the pages of the folio must be sorted out
+ * first, see guestmem_retry().
+ */
+int guestmem_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start, pgoff_t end,
+		       struct folio **foliop)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+	int ret;
+
+	do {
+		if (mapping_tagged(mapping, GUESTMEM_MARK_MOVING) &&
+		    wait_var_event_killable(gm, !guestmem_marked(gm, index,
+								 GUESTMEM_MARK_MOVING)))
+			return -EINTR;
+		ret = gm->store->get_folio(gm, index, start, end, foliop);
+	} while (ret == -EAGAIN);
+	if (ret || !guestmem_unsettled(gm, *foliop))
+		return ret;
+	folio_unlock(*foliop);
+	folio_put(*foliop);
+	return GUESTMEM_UNSETTLED;
+}
+
+/*
+ * What was done for @index under invalidate_lock, which has been dropped, returned
+ * @ret.  Is it to be done again, and what has to be done first?
+ */
+bool guestmem_retry(struct guestmem *gm, pgoff_t index, int ret)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+
+	if (ret == GUESTMEM_UNSETTLED) {
+		filemap_invalidate_lock(mapping);
+		guestmem_settle(gm, index, index + 1);
+		filemap_invalidate_unlock(mapping);
+	}
+	return ret > 0;
 }
 
 static struct guestmem_binding *to_binding(struct interval_tree_node *node)
@@ -117,25 +171,26 @@ guestmem_next_binding(const struct guestmem_invalidation *inv,
 EXPORT_SYMBOL_GPL(guestmem_next_binding);
 
 /*
- * Tell the consumer, once, that [start, end) goes away.  The caller holds
- * invalidate_lock for writing or bind_lock until guestmem_invalidate_end(), so
- * that both see the same bindings.
+ * Tell the consumer, once, that [start, end) goes away, or is @moving.  The caller holds
+ * invalidate_lock or bind_lock until guestmem_invalidate_end(), so that both see the
+ * same bindings.
  */
 void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
-			       struct guestmem_invalidation *inv)
+			       bool moving, struct guestmem_invalidation *inv)
 {
 	struct guestmem_binding *binding;
 
-	lockdep_assert(lockdep_is_held_type(&gm->inode->i_mapping->invalidate_lock, 0) ||
+	lockdep_assert(lockdep_is_held(&gm->inode->i_mapping->invalidate_lock) ||
 		       lockdep_is_held(&gm->bind_lock));
 	*inv = (struct guestmem_invalidation) {
-		.gm = gm, .start = start, .end = end,
+		.gm = gm, .start = start, .end = end, .moving = moving,
 	};
 	binding = guestmem_first_binding(inv);
 	if (!binding)
 		return;
 	/* all bindings of a file are of one consumer */
 	inv->consumer = binding->consumer;
+	trace_guestmem_invalidate(gm->inode, start, end, moving);
 	gm->ops->invalidate_start(inv->consumer, inv);
 	guestmem_delay(GUESTMEM_DELAY_INVALIDATION);
 }
@@ -172,29 +227,6 @@ void guestmem_release_pages(struct guestmem *gm, pgoff_t start, pgoff_t end)
 	}
 }
 
-/*
- * memory_failure() has found a page of @folio to be bad, has marked it, and
- * calls with the folio locked.  The page stays in the file; guestmem_get_pfn()
- * says -EHWPOISON from now on, and the guest is unmapped here.
- *
- * The folio lock excludes invalidate_lock, which comes before it, and with it
- * the removal of the folio: @mapping and its state stay.  Bindings cannot come
- * or go while bind_lock is held.  A binding that comes later finds the page
- * marked.
- */
-int guestmem_error_folio(struct address_space *mapping, struct folio *folio)
-{
-	struct guestmem *gm = mapping->host->i_private;
-	struct guestmem_invalidation inv;
-
-	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
-	down_read(&gm->bind_lock);
-	guestmem_invalidate_start(gm, folio->index, folio_next_index(folio), &inv);
-	guestmem_invalidate_end(&inv);
-	up_read(&gm->bind_lock);
-	return 0;
-}
-
 /* May @consumer bind pages [start, last] of the file? */
 static int guestmem_may_bind(struct guestmem *gm, struct guestmem_consumer *consumer,
 			     pgoff_t start, pgoff_t last)
@@ -219,6 +251,7 @@ static int guestmem_claim(struct guestmem *gm, struct guestmem_binding *binding)
 	gm->ops = consumer->ops;
 	gm->vm_id = consumer->id;
 	binding->claimed = true;
+	guestmem_set_placement(gm);
 	return 0;
 }
 
@@ -227,6 +260,7 @@ static void guestmem_unclaim(struct guestmem *gm)
 	module_put(gm->ops->owner);
 	gm->ops = NULL;
 	gm->vm_id = 0;
+	guestmem_set_placement(gm);
 }
 
 static void guestmem_insert(struct guestmem *gm, struct guestmem_binding *binding)
@@ -295,6 +329,8 @@ struct guestmem_binding *guestmem_bind(struct file *file,
 	if (!ret) {
 		binding->file = get_file(file);
 		guestmem_insert(gm, binding);
+		trace_guestmem_bind(inode, binding->node.start, binding->node.last, addr,
+				    consumer->id);
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 
@@ -319,6 +355,8 @@ static void guestmem_drop_binding(struct guestmem_binding *binding, bool abort)
 	up_write(&gm->bind_lock);
 	if (abort && binding->claimed)
 		guestmem_unclaim(gm);
+	trace_guestmem_unbind(gm->inode, binding->node.start, binding->node.last,
+			      binding->addr, binding->consumer->id);
 	guestmem_check(gm);
 	filemap_invalidate_unlock(mapping);
 
@@ -401,24 +439,25 @@ unsigned int guestmem_max_order(struct guestmem_binding *binding, u64 addr,
 EXPORT_SYMBOL_GPL(guestmem_max_order);
 
 /*
- * A page that has a memory error, or that cannot be told from one that has: for
- * hugetlb the mark is on the folio.
+ * The largest block around @addr, of one of the consumer's orders up to @order, that no
+ * memory error is in; -EHWPOISON if there is one in the page itself.
  */
-bool guestmem_poisoned(struct folio *folio, pgoff_t index)
+static int guestmem_good_order(struct guestmem_binding *binding, struct folio *folio,
+			       u64 addr, unsigned int *order)
 {
-	if (folio_test_hugetlb(folio))
-		return folio_test_hwpoison(folio);
-	return PageHWPoison(folio_file_page(folio, index));
-}
+	pgoff_t index = guestmem_index(binding, addr);
+	unsigned int block = min(*order, folio_order(folio));
 
-/* May be mapped as one, as far as @folio goes */
-static unsigned int guestmem_folio_order(struct folio *folio)
-{
-	/* an error that the folio could not be split for */
-	if (folio_test_large(folio) && !folio_test_hugetlb(folio) &&
-	    folio_test_has_hwpoisoned(folio))
-		return 0;
-	return folio_order(folio);
+	for (;; block--) {
+		block = guestmem_max_order(binding, addr, block);
+		if (!guestmem_poisoned(binding->gm, folio, round_down(index, 1UL << block),
+				       1UL << block))
+			break;
+		if (!block)
+			return -EHWPOISON;
+	}
+	*order = block;
+	return 0;
 }
 
 /*
@@ -506,23 +545,20 @@ int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 again:
 	block = order ? *order : 0;
 	filemap_invalidate_lock_shared(mapping);
-	ret = binding->gm->store->get_folio(binding->gm, index, 0, ULONG_MAX, &folio);
+	ret = guestmem_get_folio(binding->gm, index, 0, ULONG_MAX, &folio);
 	if (ret)
 		goto unlock;
-	block = min(block, guestmem_folio_order(folio));
-	block = guestmem_max_order(binding, addr, block);
-	if (guestmem_poisoned(folio, index))
-		ret = -EHWPOISON;
-	else
-		ret = guestmem_give(binding, folio, addr, block);
+	ret = guestmem_good_order(binding, folio, addr, &block) ?:
+	      guestmem_give(binding, folio, addr, block);
 	*pfn = folio_pfn(folio) + index - folio->index;
 	folio_unlock(folio);
 	if (ret)
 		folio_put(folio);
 unlock:
 	filemap_invalidate_unlock_shared(mapping);
-	if (ret == GUESTMEM_CONTENDED)
+	if (guestmem_retry(binding->gm, index, ret))
 		goto again;
+	trace_guestmem_get_pfn(binding->gm->inode, index, addr, *pfn, block, ret);
 	if (order)
 		*order = block;
 	guestmem_delay(GUESTMEM_DELAY_GET_PFN);
@@ -559,11 +595,14 @@ static int guestmem_populate_locked(struct guestmem_binding *binding, u64 addr,
 	int ret;
 
 	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
-	ret = gm->store->get_folio(gm, index, 0, ULONG_MAX, &folio);
+	do {
+		guestmem_settle(gm, index, index + 1);
+		ret = guestmem_get_folio(gm, index, 0, ULONG_MAX, &folio);
+	} while (ret > 0);
 	if (ret)
 		return ret;
 	first = index - folio->index;
-	if (guestmem_poisoned(folio, index))
+	if (guestmem_poisoned(gm, folio, index, 1))
 		ret = -EHWPOISON;
 	else if (guestmem_given(gm, folio, first, 1))
 		ret = -EEXIST;

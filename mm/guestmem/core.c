@@ -19,6 +19,7 @@
 #include <linux/dcache.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
+#include <linux/hashtable.h>
 #include <linux/hugetlb.h>
 #include <linux/magic.h>
 #include <linux/module.h>
@@ -31,8 +32,17 @@
 
 #include "internal.h"
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/guestmem.h>
+
+EXPORT_TRACEPOINT_SYMBOL_GPL(guestmem_convert);
+
 /* woken when a seal is decided, one way or the other */
 static DECLARE_WAIT_QUEUE_HEAD(guestmem_seal_wait);
+
+/* all guest files, by the address of their mapping; read under RCU */
+static DEFINE_HASHTABLE(guestmem_mappings, 8);
+static DEFINE_SPINLOCK(guestmem_mappings_lock);
 
 static atomic64_t guestmem_last_id = ATOMIC64_INIT(0);
 
@@ -79,6 +89,7 @@ static struct guestmem *guestmem_alloc(struct inode *inode, unsigned int mfd_fla
 	init_rwsem(&gm->bind_lock);
 	gm->bindings = RB_ROOT_CACHED;
 	xa_init(&gm->maps);
+	xa_init(&gm->bad);
 	INIT_LIST_HEAD(&gm->list);
 	return gm;
 }
@@ -102,10 +113,33 @@ static void guestmem_commit(struct guestmem *gm, struct file *file)
 	/* reading and writing are refused by guestmem_fops; hugetlbfs cannot write */
 	file->f_mode |= FMODE_CAN_READ | FMODE_CAN_WRITE;
 	gm->store->attach(gm);
+	guestmem_set_placement(gm);
+	spin_lock(&guestmem_mappings_lock);
+	hash_add_rcu(guestmem_mappings, &gm->hash, (unsigned long)inode->i_mapping);
+	spin_unlock(&guestmem_mappings_lock);
 	guestmem_stat_add(gm);
+	trace_guestmem_create(inode, gm->store->name, gm->granule_order, gm->flags);
 	/* all of the above before the bit; pairs with guestmem_sealed() */
 	smp_mb__before_atomic();
 	mapping_set_inaccessible(inode->i_mapping);
+}
+
+/**
+ * guestmem_find - the guest file that a mapping is of
+ * @mapping: compared, and not looked into: it may be stale, or no pointer at all
+ *
+ * Context: Any, under RCU.
+ * Return: The file, which stays until the end of the grace period, or as long as the
+ * caller has one of its folios locked; NULL if there is none.
+ */
+struct guestmem *guestmem_find(const struct address_space *mapping)
+{
+	struct guestmem *gm;
+
+	hash_for_each_possible_rcu(guestmem_mappings, gm, hash, (unsigned long)mapping)
+		if (gm->inode->i_mapping == mapping)
+			return gm;
+	return NULL;
 }
 
 /* Is @inode a guest file, with all that belongs to it? */
@@ -419,9 +453,11 @@ void guestmem_release_file(struct guestmem *gm)
 
 	VM_WARN_ON_ONCE(gm->nr_bindings);
 	filemap_invalidate_lock(inode->i_mapping);
+	guestmem_settle(gm, 0, ULONG_MAX);
 	guestmem_release_pages(gm, 0, ULONG_MAX);
 	gm->store->release(gm);
 	VM_WARN_ON_ONCE(!xa_empty(&gm->maps));
+	VM_WARN_ON_ONCE(!xa_empty(&gm->bad));
 	filemap_invalidate_unlock(inode->i_mapping);
 
 	inode_lock(inode);
@@ -429,8 +465,11 @@ void guestmem_release_file(struct guestmem *gm)
 	inode_unlock(inode);
 
 	guestmem_stat_del(gm);
+	spin_lock(&guestmem_mappings_lock);
+	hash_del_rcu(&gm->hash);
+	spin_unlock(&guestmem_mappings_lock);
 	if (gm->ops)
 		module_put(gm->ops->owner);
 	mmdrop(gm->owner);
-	kfree(gm);
+	kfree_rcu(gm, rcu);
 }

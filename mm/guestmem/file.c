@@ -12,6 +12,7 @@
 #include <linux/file.h>
 #include <linux/sched/signal.h>
 #include <linux/splice.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <uapi/linux/guestmem.h>
 
@@ -85,7 +86,7 @@ static int guestmem_populate_index(struct guestmem *gm, pgoff_t index, pgoff_t s
 
 	filemap_invalidate_lock_shared(mapping);
 	new = !xa_load(&mapping->i_pages, index);
-	ret = gm->store->get_folio(gm, index, start, end, &folio);
+	ret = guestmem_get_folio(gm, index, start, end, &folio);
 	if (!ret) {
 		/*
 		 * If a fault was faster, it has given the folio away before it
@@ -94,7 +95,7 @@ static int guestmem_populate_index(struct guestmem *gm, pgoff_t index, pgoff_t s
 		if (new && !guestmem_marked(gm, index, GUESTMEM_MARK_GIVEN))
 			guestmem_set_mark(gm, index, GUESTMEM_MARK_NEW);
 		*next = min(folio_next_index(folio), end);
-		if (guestmem_poisoned(folio, index))
+		if (guestmem_poisoned(gm, folio, index, *next - index))
 			ret = -EHWPOISON;
 		else
 			ret = guestmem_fill(gm, folio, index - folio->index,
@@ -109,12 +110,13 @@ static int guestmem_populate_index(struct guestmem *gm, pgoff_t index, pgoff_t s
 static void guestmem_keep_new(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
 	struct address_space *mapping = gm->inode->i_mapping;
-	struct folio *folio;
+	unsigned long index = start;
 
 	filemap_invalidate_lock_shared(mapping);
-	while ((folio = guestmem_find_marked(gm, start, end, GUESTMEM_MARK_NEW))) {
-		guestmem_clear_mark(gm, folio->index, GUESTMEM_MARK_NEW);
-		start = folio_next_index(folio);
+	/* a folio may be moved to another in the meantime: only its place is looked at */
+	while (index < end &&
+	       xa_find(&mapping->i_pages, &index, end - 1, GUESTMEM_MARK_NEW)) {
+		guestmem_clear_mark(gm, index++, GUESTMEM_MARK_NEW);
 		cond_resched();
 	}
 	filemap_invalidate_unlock_shared(mapping);
@@ -132,6 +134,7 @@ static void guestmem_undo_new(struct guestmem *gm, pgoff_t start, pgoff_t end)
 	pgoff_t index;
 
 	filemap_invalidate_lock(mapping);
+	guestmem_settle(gm, start, end);
 	while ((folio = guestmem_find_marked(gm, start, end, GUESTMEM_MARK_NEW))) {
 		index = folio->index;
 		start = folio_next_index(folio);
@@ -156,7 +159,7 @@ static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 			ret = -EINTR;
 		else
 			ret = guestmem_populate_index(gm, index, start, end, &next);
-		if (ret == GUESTMEM_CONTENDED)
+		if (guestmem_retry(gm, index, ret))
 			ret = 0;
 		else
 			index = next;
@@ -180,9 +183,10 @@ static int guestmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
 	int ret;
 
 	filemap_invalidate_lock(mapping);
+	guestmem_settle(gm, start, end);
 	ret = gm->store->reserve_hole(gm, start, end);
 	if (!ret) {
-		guestmem_invalidate_start(gm, start, end, &inv);
+		guestmem_invalidate_start(gm, start, end, false, &inv);
 		guestmem_release_pages(gm, start, end);
 		gm->store->punch(gm, start, end);
 		guestmem_invalidate_end(&inv);
@@ -222,6 +226,27 @@ static long guestmem_fallocate(struct file *file, int mode, loff_t offset,
 	return ret;
 }
 
+/**
+ * guestmem_copy_args - fetch the argument of an ioctl, by the rules of the uapi header
+ * @args: filled in
+ * @known: bytes of @args
+ * @arg: where it is; its first member is its size
+ *
+ * Return: 0; -EINVAL, -E2BIG for a size; -EFAULT.
+ */
+long guestmem_copy_args(void *args, size_t known, void __user *arg)
+{
+	u32 size;
+
+	if (get_user(size, (u32 __user *)arg))
+		return -EFAULT;
+	if (size < known)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(args, known, arg, size);
+}
+
 static long guestmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct guestmem *gm = guestmem_owned(file_inode(file));
@@ -231,6 +256,10 @@ static long guestmem_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 	switch (cmd) {
 	case GUESTMEM_GET_INFO:
 		return guestmem_get_info(gm, (void __user *)arg);
+	case GUESTMEM_MIGRATE:
+		return guestmem_migrate(gm, (void __user *)arg);
+	case GUESTMEM_SET_MEMPOLICY:
+		return guestmem_set_mempolicy(gm, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -19,14 +19,17 @@
 #include <linux/fcntl.h>
 #include <linux/hugetlb.h>
 #include <linux/hugetlb_cgroup.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <uapi/linux/memfd.h>
 
 #include "internal.h"
 
 static const struct address_space_operations guestmem_hugetlb_aops = {
 	.dirty_folio		= noop_dirty_folio,
+	.migrate_folio		= guestmem_migrate_folio,
 	.error_remove_folio	= guestmem_error_folio,
 };
 
@@ -35,6 +38,10 @@ static void guestmem_hugetlb_attach(struct guestmem *gm)
 	struct inode *inode = gm->inode;
 
 	inode->i_mapping->a_ops = &guestmem_hugetlb_aops;
+#ifdef CONFIG_NUMA
+	mpol_shared_policy_init(&gm->own_policy, NULL);
+	gm->policy = &gm->own_policy;
+#endif
 	gm->granule_order = huge_page_order(hstate_inode(inode));
 	HUGETLBFS_I(inode)->seals |= F_SEAL_GUEST | F_SEAL_EXEC;
 }
@@ -52,12 +59,52 @@ static int guestmem_hugetlb_set_size(struct guestmem *gm, loff_t size)
 	return 0;
 }
 
-/* What hugetlb wants to know of who allocates: the file, and that it is shared. */
+#ifdef CONFIG_NUMA
+/* The policy of the range with @addr, which is an offset into the file */
+static struct mempolicy *guestmem_hugetlb_get_policy(struct vm_area_struct *vma,
+						     unsigned long addr, pgoff_t *ilx)
+{
+	struct guestmem *gm = file_inode(vma->vm_file)->i_private;
+
+	*ilx = 0;
+	return mpol_shared_policy_lookup(gm->policy, addr >> PAGE_SHIFT);
+}
+#endif
+
+static const struct vm_operations_struct guestmem_hugetlb_vm_ops = {
+#ifdef CONFIG_NUMA
+	.get_policy = guestmem_hugetlb_get_policy,
+#endif
+};
+
+/*
+ * What hugetlb wants to know of who allocates: the file, that it is shared, and the
+ * policy.
+ */
 static void guestmem_hugetlb_vma(struct guestmem *gm, struct vm_area_struct *vma)
 {
 	vma_init(vma, current->mm);
 	vm_flags_init(vma, VM_HUGETLB | VM_MAYSHARE | VM_SHARED);
 	vma->vm_file = gm->file;
+	vma->vm_ops = &guestmem_hugetlb_vm_ops;
+}
+
+/*
+ * A page of the pool.  If it will not be able to move, one outside of ZONE_MOVABLE and
+ * CMA if there is any: what was reserved must not be missing for that.
+ */
+static struct folio *guestmem_hugetlb_take(struct guestmem *gm, struct vm_area_struct *vma,
+					   unsigned long addr)
+{
+	struct folio *folio;
+	unsigned int flags;
+
+	if (guestmem_can_move(gm))
+		return alloc_hugetlb_folio(vma, addr, false);
+	flags = memalloc_pin_save();
+	folio = alloc_hugetlb_folio(vma, addr, false);
+	memalloc_pin_restore(flags);
+	return IS_ERR(folio) ? alloc_hugetlb_folio(vma, addr, false) : folio;
 }
 
 /* Add granule @nr to the file, as holes.  Returns it locked, with a reference. */
@@ -74,7 +121,7 @@ static struct folio *guestmem_hugetlb_alloc(struct guestmem *gm, pgoff_t nr)
 	if (ret)
 		return ERR_PTR(ret);
 	guestmem_hugetlb_vma(gm, &vma);
-	folio = alloc_hugetlb_folio(&vma, addr, false);
+	folio = guestmem_hugetlb_take(gm, &vma, addr);
 	if (IS_ERR(folio)) {
 		/* -ENOSPC is a file system's word for it */
 		ret = -ENOMEM;
@@ -84,7 +131,7 @@ static struct folio *guestmem_hugetlb_alloc(struct guestmem *gm, pgoff_t nr)
 	ret = hugetlb_add_to_page_cache(folio, gm->inode->i_mapping, nr);
 	if (ret)
 		goto put_folio;
-	/* what the memory error handler looks at; the mapping does not let it move */
+	/* for the memory error handler; whether it moves is asked of guestmem_unmovable() */
 	folio_set_hugetlb_migratable(folio);
 	return folio;
 
@@ -112,6 +159,33 @@ static struct folio *guestmem_hugetlb_add(struct guestmem *gm, pgoff_t index)
 	return folio;
 }
 
+/*
+ * The granule with @index, referenced and locked.  NULL if there is none, ERR_PTR(-EAGAIN)
+ * if it is being moved: for one of 1G that takes too long to wait for it here, and
+ * filemap_lock_folio() would spin.
+ */
+static struct folio *guestmem_hugetlb_find(struct guestmem *gm, pgoff_t index)
+{
+	struct address_space *mapping = gm->inode->i_mapping;
+	struct folio *folio;
+
+	rcu_read_lock();
+	folio = xa_load(&mapping->i_pages, index);
+	if (folio && !folio_try_get(folio))
+		folio = ERR_PTR(-EAGAIN);
+	rcu_read_unlock();
+	if (IS_ERR_OR_NULL(folio))
+		return folio;
+
+	folio_lock(folio);
+	if (folio->mapping == mapping && folio_contains(folio, index))
+		return folio;
+	/* moved in the meantime, or not of this file even when it was referenced */
+	folio_unlock(folio);
+	folio_put(folio);
+	return ERR_PTR(-EAGAIN);
+}
+
 static int guestmem_hugetlb_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start,
 				      pgoff_t end, struct folio **foliop)
 {
@@ -120,12 +194,19 @@ static int guestmem_hugetlb_get_folio(struct guestmem *gm, pgoff_t index, pgoff_
 	if (index >= i_size_read(gm->inode) >> PAGE_SHIFT)
 		return -EINVAL;
 	do {
-		folio = filemap_lock_folio(gm->inode->i_mapping, index);
-		if (IS_ERR(folio))
+		folio = guestmem_hugetlb_find(gm, index);
+		if (!folio)
 			folio = guestmem_hugetlb_add(gm, index);
 	} while (folio == ERR_PTR(-EEXIST));
 	*foliop = folio;
 	return PTR_ERR_OR_ZERO(folio);
+}
+
+static void guestmem_hugetlb_take_over(struct folio *dst, struct folio *src)
+{
+	hugetlb_set_folio_subpool(dst, hugetlb_folio_subpool(src));
+	hugetlb_set_folio_subpool(src, NULL);
+	folio_migrate_flags(dst, src);
 }
 
 /* The granule at @index, if there is one.  invalidate_lock keeps it. */
@@ -189,6 +270,7 @@ static void guestmem_hugetlb_remove(struct guestmem *gm, struct folio *folio)
 	folio_get(folio);
 	folio_lock(folio);
 	guestmem_map_drop(gm, folio->index);
+	guestmem_forget_errors(gm, folio);
 	folio_clear_dirty(folio);
 	folio_clear_uptodate(folio);
 	filemap_remove_folio(folio);
@@ -267,6 +349,9 @@ static void guestmem_hugetlb_release(struct guestmem *gm)
 		cond_resched();
 	}
 	hugetlb_unreserve_pages(gm->inode, 0, LONG_MAX, freed);
+#ifdef CONFIG_NUMA
+	mpol_free_shared_policy(gm->policy);
+#endif
 }
 
 const struct guestmem_store_ops guestmem_hugetlb_store = {
@@ -276,5 +361,6 @@ const struct guestmem_store_ops guestmem_hugetlb_store = {
 	.get_folio	= guestmem_hugetlb_get_folio,
 	.reserve_hole	= guestmem_hugetlb_reserve_hole,
 	.punch		= guestmem_hugetlb_punch,
+	.take_over	= guestmem_hugetlb_take_over,
 	.release	= guestmem_hugetlb_release,
 };

@@ -12,8 +12,9 @@
  *	          gm->bind_lock		memory error; bind and unbind
  *	            the consumer's	invalidate_start (KVM: mmu_lock)
  *
- * No folio is locked in invalidate_start but by the memory error handler, and by
- * merging, whose new folio nobody else knows.
+ * Core mm calls with a folio locked in two cases.  A memory error takes bind_lock.  A
+ * move takes invalidate_lock, shared, if that can be had without waiting: whoever waits
+ * for the folio may hold it.
  *
  * KVM's slots_lock and kvm->srcu are outside of all of these.  mmap_lock is
  * taken inside none of them: guestmem_populate() pins its source first.
@@ -22,19 +23,22 @@
 #define _MM_GUESTMEM_INTERNAL_H
 
 #include <linux/guestmem.h>
+#include <linux/mempolicy.h>
+#include <linux/migrate_mode.h>
 #include <linux/pagemap.h>
 #include <linux/rwsem.h>
 
 /*
  * Marks of a folio's entry in the page cache.  shmem and hugetlbfs have no
- * writeback and keep neither dirty nor writeback tags, so these two are free;
- * mm/memfd.c borrows the third in the same way.
+ * writeback and keep none of its tags, so all three are free.
  */
 
 /* a consumer has been given the folio, or some of it: prepared, and to be released */
 #define GUESTMEM_MARK_GIVEN	PAGECACHE_TAG_DIRTY
 /* the fallocate() in progress has added the folio */
 #define GUESTMEM_MARK_NEW	PAGECACHE_TAG_WRITEBACK
+/* the folio is being moved, see migrate.c; changed with the folio locked */
+#define GUESTMEM_MARK_MOVING	PAGECACHE_TAG_TOWRITE
 
 /* struct guestmem.flags */
 #define GUESTMEM_MOVABLE	BIT(0)
@@ -57,7 +61,7 @@
  *	date.  A new one is as large as the store can make it, but does not reach
  *	out of [@start, @end) if there is a choice; it reads as zero, or has holes
  *	(pages.c).  Called with invalidate_lock held (shared is enough).  -ENOMEM,
- *	-EINVAL beyond the size.
+ *	-EINVAL beyond the size, -EAGAIN if the folio is being moved.
  *
  * @reserve_hole: Do whatever punching [@start, @end) can fail at: split folios,
  *	allocate maps, wait for references to go.  Called with invalidate_lock held
@@ -68,6 +72,10 @@
  *	nowhere, and @reserve_hole was called, unless the range is that of a whole
  *	folio which no consumer has had.  May not fail.  Called with invalidate_lock
  *	held for writing.
+ *
+ * @take_over: @dst has taken the place of @src in the page cache: pass on flags, charges
+ *	and counts.  Called with both locked and @src mapped nowhere.  May not fail, may
+ *	not sleep.
  *
  * @merge: Optional.  Make the folios of [@start, @end), all of which are present,
  *	larger if that is possible.  Called with inode->i_rwsem held.
@@ -84,6 +92,7 @@ struct guestmem_store_ops {
 			 pgoff_t end, struct folio **foliop);
 	int (*reserve_hole)(struct guestmem *gm, pgoff_t start, pgoff_t end);
 	void (*punch)(struct guestmem *gm, pgoff_t start, pgoff_t end);
+	void (*take_over)(struct folio *dst, struct folio *src);
 	void (*merge)(struct guestmem *gm, pgoff_t start, pgoff_t end);
 	void (*release)(struct guestmem *gm);
 };
@@ -113,7 +122,17 @@ extern const struct guestmem_store_ops guestmem_hugetlb_store;
  * @bindings: of struct guestmem_binding.node
  * @nr_bindings: how many, readable without a lock
  * @maps: of struct guestmem_map, by the index of the folio, see pages.c
+ * @bad: indices of hugetlb pages with a memory error, see error.c
+ * @bad_unknown: there was no memory to note one down in @bad
+ * @policy: NUMA policies of ranges; the store's own if it has one, else @own_policy
+ * @own_policy: for a store that has none
+ * @nr_migrated: folios that were moved
+ * @nr_migrate_failed: attempts to move one that failed
+ * @nr_splits: folios that were split
+ * @nr_merges: folios that were made of small ones
  * @list: in the list of all guest files, see stat.c
+ * @hash: among all guest files by mapping, see core.c
+ * @rcu: for readers of @hash
  */
 struct guestmem {
 	struct inode *inode;
@@ -129,7 +148,19 @@ struct guestmem {
 	struct rb_root_cached bindings;
 	unsigned long nr_bindings;
 	struct xarray maps;
+	struct xarray bad;
+	bool bad_unknown;
+#ifdef CONFIG_NUMA
+	struct shared_policy *policy;
+	struct shared_policy own_policy;
+#endif
+	atomic_long_t nr_migrated;
+	atomic_long_t nr_migrate_failed;
+	atomic_long_t nr_splits;
+	atomic_long_t nr_merges;
 	struct list_head list;
+	struct hlist_node hash;
+	struct rcu_head rcu;
 };
 
 static inline unsigned long guestmem_granule(const struct guestmem *gm)
@@ -140,10 +171,12 @@ static inline unsigned long guestmem_granule(const struct guestmem *gm)
 /* core.c */
 bool guestmem_sealed(struct inode *inode);
 struct guestmem *guestmem_owned(struct inode *inode);
+struct guestmem *guestmem_find(const struct address_space *mapping);
 void guestmem_release_file(struct guestmem *gm);
 
 /* file.c */
 extern const struct inode_operations guestmem_iops;
+long guestmem_copy_args(void *args, size_t known, void __user *arg);
 
 /* bind.c */
 bool guestmem_marked(struct guestmem *gm, pgoff_t index, xa_mark_t mark);
@@ -151,12 +184,45 @@ void guestmem_set_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark);
 void guestmem_clear_mark(struct guestmem *gm, pgoff_t index, xa_mark_t mark);
 struct folio *guestmem_find_marked(struct guestmem *gm, pgoff_t start,
 				   pgoff_t end, xa_mark_t mark);
+int guestmem_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start, pgoff_t end,
+		       struct folio **foliop);
+bool guestmem_retry(struct guestmem *gm, pgoff_t index, int ret);
 void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
-			       struct guestmem_invalidation *inv);
+			       bool moving, struct guestmem_invalidation *inv);
 void guestmem_invalidate_end(struct guestmem_invalidation *inv);
 void guestmem_release_pages(struct guestmem *gm, pgoff_t start, pgoff_t end);
+
+/* error.c */
 int guestmem_error_folio(struct address_space *mapping, struct folio *folio);
-bool guestmem_poisoned(struct folio *folio, pgoff_t index);
+bool guestmem_poisoned(struct guestmem *gm, struct folio *folio, pgoff_t index,
+		       unsigned long nr);
+void guestmem_forget_errors(struct guestmem *gm, struct folio *folio);
+
+/* migrate.c */
+bool guestmem_can_move(const struct guestmem *gm);
+void guestmem_set_placement(struct guestmem *gm);
+void guestmem_move_end(struct guestmem *gm, pgoff_t index);
+#ifdef CONFIG_MIGRATION
+int guestmem_migrate_folio(struct address_space *mapping, struct folio *dst,
+			   struct folio *src, enum migrate_mode mode);
+#else
+#define guestmem_migrate_folio	NULL
+#endif
+
+/* move.c */
+int guestmem_move_range(struct guestmem *gm, pgoff_t start, pgoff_t end,
+			const nodemask_t *nodes, bool spread, u64 *moved, u64 *failed);
+long guestmem_migrate(struct guestmem *gm, void __user *arg);
+
+/* policy.c */
+#ifdef CONFIG_NUMA
+long guestmem_set_mempolicy(struct guestmem *gm, void __user *arg);
+#else
+static inline long guestmem_set_mempolicy(struct guestmem *gm, void __user *arg)
+{
+	return -EOPNOTSUPP;
+}
+#endif
 
 /* stat.c */
 void guestmem_stat_add(struct guestmem *gm);
@@ -165,19 +231,28 @@ void guestmem_stat_bindings(long delta);
 void guestmem_show_fdinfo(struct seq_file *m, struct file *file);
 long guestmem_get_info(struct guestmem *gm, void __user *arg);
 
+/* shmem_backend.c */
+void guestmem_shmem_account(struct folio *folio, long sign);
+
 /* shmem_merge.c */
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 void guestmem_shmem_merge(struct guestmem *gm, pgoff_t start, pgoff_t end);
 #endif
 
 /* pages.c */
+/* instead of an errno: drop invalidate_lock and try again, see guestmem_retry() */
 #define GUESTMEM_CONTENDED	1
+#define GUESTMEM_UNSETTLED	2
 
 int guestmem_wait(unsigned int *tries);
 int guestmem_map_add_holes(struct guestmem *gm, pgoff_t index, unsigned int order);
 int guestmem_map_reserve(struct guestmem *gm, struct folio *folio);
 void guestmem_map_drop(struct guestmem *gm, pgoff_t index);
 void guestmem_map_split(struct guestmem *gm, pgoff_t index);
+bool guestmem_unsettled(struct guestmem *gm, struct folio *folio);
+void guestmem_settle(struct guestmem *gm, pgoff_t start, pgoff_t end);
+bool guestmem_next_fresh(struct guestmem *gm, struct folio *folio, unsigned long *first,
+			 unsigned long end);
 bool guestmem_given(struct guestmem *gm, struct folio *folio, unsigned long first,
 		    unsigned long nr);
 unsigned long guestmem_next_given(struct guestmem *gm, struct folio *folio,

@@ -21,6 +21,12 @@
  * interrupted and taken up again.
  *
  * Protected by the lock of the folio, or by invalidate_lock for writing.
+ *
+ * Folios of 2M are split by us, who take their maps apart, and by others, who do not
+ * know of maps: memory_failure(), and migration if there is no huge page to move to.
+ * A map that has more pages than its folio is left from that.  The folios are *not
+ * settled* then: their marks say too much, and the map is right.  Who wants to give
+ * pages settles them first, for which it takes all of invalidate_lock.
  */
 #include <linux/bitmap.h>
 #include <linux/highmem.h>
@@ -75,6 +81,23 @@ static struct guestmem_map *guestmem_map(struct guestmem *gm, struct folio *foli
 	if (!folio_test_large(folio) || xa_empty(&gm->maps))
 		return NULL;
 	return xa_load(&gm->maps, folio->index);
+}
+
+/* The map that @folio is left over from, if it is not settled. */
+static struct guestmem_map *guestmem_old_map(struct guestmem *gm, struct folio *folio)
+{
+	struct guestmem_map *map;
+
+	if (gm->granule_order || xa_empty(&gm->maps))
+		return NULL;
+	map = xa_load(&gm->maps, round_down(folio->index, GUESTMEM_SMALL_MAP));
+	return map && map->nr_pages != folio_nr_pages(folio) ? map : NULL;
+}
+
+/* Has @folio, which is locked, been split off by others than us? */
+bool guestmem_unsettled(struct guestmem *gm, struct folio *folio)
+{
+	return guestmem_old_map(gm, folio);
 }
 
 static int guestmem_map_insert(struct guestmem *gm, pgoff_t index,
@@ -179,27 +202,62 @@ static void guestmem_map_clear(unsigned long *bits, unsigned long *count,
 }
 
 /*
- * The folio that was at @index has been split into single pages, each of which has
- * inherited the mark.
+ * The folio that was at @index has been split, into single pages most times, each of
+ * which has inherited the mark.
  */
 void guestmem_map_split(struct guestmem *gm, pgoff_t index)
 {
 	struct guestmem_map *map = xa_erase(&gm->maps, index);
-	unsigned long i;
+	unsigned long i, next;
 
 	if (!map)
 		return;
-	for_each_clear_bit(i, map->given, map->nr_pages)
-		guestmem_clear_mark(gm, index + i, GUESTMEM_MARK_GIVEN);
+	for (i = 0; i < map->nr_pages; i = next) {
+		next = i + (1UL << xa_get_order(&gm->inode->i_mapping->i_pages, index + i));
+		if (find_next_bit(map->given, next, i) >= next)
+			guestmem_clear_mark(gm, index + i, GUESTMEM_MARK_GIVEN);
+	}
 	kvfree(map);
+}
+
+/**
+ * guestmem_settle - take maps apart whose folios others have split
+ * @gm: the guest file
+ * @start: first index
+ * @end: index behind the last one
+ *
+ * Context: invalidate_lock held for writing.
+ */
+void guestmem_settle(struct guestmem *gm, pgoff_t start, pgoff_t end)
+{
+	unsigned long index;
+	struct guestmem_map *map;
+	struct folio *folio;
+
+	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
+	if (gm->granule_order || start >= end)
+		return;
+	xa_for_each_range(&gm->maps, index, map,
+			  round_down(start, GUESTMEM_SMALL_MAP), end - 1) {
+		folio = xa_load(&gm->inode->i_mapping->i_pages, index);
+		if (!folio || folio_nr_pages(folio) != map->nr_pages)
+			guestmem_map_split(gm, index);
+	}
 }
 
 /* The first page at or behind @first that is @given or not, at most @end. */
 static unsigned long guestmem_next(struct guestmem *gm, struct folio *folio,
 				   unsigned long first, unsigned long end, bool given)
 {
-	struct guestmem_map *map = guestmem_map(gm, folio);
+	struct guestmem_map *map = guestmem_old_map(gm, folio);
+	unsigned long skip = map ? folio->index % GUESTMEM_SMALL_MAP : 0;
 
+	if (map && given)
+		return find_next_bit(map->given, end + skip, first + skip) - skip;
+	if (map)
+		return find_next_zero_bit(map->given, end + skip, first + skip) - skip;
+
+	map = guestmem_map(gm, folio);
 	if (map && given)
 		return find_next_bit(map->given, end, first);
 	if (map && map->nr_given == map->nr_pages)
@@ -231,6 +289,24 @@ unsigned long guestmem_next_given(struct guestmem *gm, struct folio *folio,
 {
 	*first = guestmem_next(gm, folio, *first, end, true);
 	return guestmem_next(gm, folio, *first, end, false) - *first;
+}
+
+/*
+ * Find pages from *@first to @end that read as zero, have been zeroed, and are nobody's:
+ * *@first is one of them then.
+ */
+bool guestmem_next_fresh(struct guestmem *gm, struct folio *folio, unsigned long *first,
+			 unsigned long end)
+{
+	struct guestmem_map *map = guestmem_map(gm, folio);
+
+	do {
+		*first = guestmem_next(gm, folio, *first, end, false);
+		if (*first >= end || !map || !test_bit(*first, map->hole))
+			return *first < end;
+		*first = find_next_zero_bit(map->hole, end, *first);
+	} while (*first < end);
+	return false;
 }
 
 /*

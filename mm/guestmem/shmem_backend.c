@@ -11,8 +11,7 @@
  *    operation;
  *  - drop_caches and POSIX_FADV_DONTNEED, which evict clean folios: every folio
  *    is dirty from the start;
- *  - migration: AS_INACCESSIBLE, and no migrate_folio operation; only merging, which
- *    the owner asks for, puts pages elsewhere;
+ *  - migration, unless the owner has agreed to it: see migrate.c;
  *  - huge pages by shmem_enabled and by THP's defrag setting: see below;
  *  - khugepaged, KSM and NUMA balancing find memory by mappings, and there are
  *    none.
@@ -28,15 +27,19 @@
  */
 #include <linux/fcntl.h>
 #include <linux/gfp.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/shmem_fs.h>
+#include <linux/vmstat.h>
 #include <linux/writeback.h>
+#include <trace/events/guestmem.h>
 #include <uapi/linux/memfd.h>
 
 #include "internal.h"
 
 const struct address_space_operations guestmem_shmem_aops = {
 	.dirty_folio		= noop_dirty_folio,
+	.migrate_folio		= guestmem_migrate_folio,
 	.error_remove_folio	= guestmem_error_folio,
 };
 
@@ -45,8 +48,9 @@ static void guestmem_shmem_attach(struct guestmem *gm)
 	struct address_space *mapping = gm->inode->i_mapping;
 
 	mapping->a_ops = &guestmem_shmem_aops;
-	/* pages that cannot move stay out of ZONE_MOVABLE and CMA */
-	mapping_set_gfp_mask(mapping, GFP_HIGHUSER);
+#ifdef CONFIG_NUMA
+	gm->policy = &SHMEM_I(gm->inode)->policy;
+#endif
 	if (!(gm->flags & GUESTMEM_NOHUGEPAGE))
 		mapping_set_large_folios(mapping);
 	SHMEM_I(gm->inode)->seals |= F_SEAL_GUEST | F_SEAL_EXEC;
@@ -130,8 +134,11 @@ static int guestmem_shmem_split_locked(struct guestmem *gm, struct folio *folio)
 	int ret;
 
 	ret = split_folio(folio);
-	if (!ret)
+	if (!ret) {
 		guestmem_map_split(gm, index);
+		atomic_long_inc(&gm->nr_splits);
+	}
+	trace_guestmem_split(gm->inode, index, HPAGE_PMD_ORDER, ret);
 	return !ret || ret == -ENOMEM ? ret : -EAGAIN;
 }
 
@@ -177,6 +184,25 @@ static void guestmem_shmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end
 	shmem_truncate_range(gm->inode, (loff_t)start << PAGE_SHIFT, last);
 }
 
+/* @folio has come to the file, with +1, or leaves it, with -1 */
+void guestmem_shmem_account(struct folio *folio, long sign)
+{
+	long nr = sign * folio_nr_pages(folio);
+
+	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, nr);
+	lruvec_stat_mod_folio(folio, NR_SHMEM, nr);
+	if (folio_test_pmd_mappable(folio))
+		lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, nr);
+}
+
+/* What is counted is counted for the memory cgroup that a folio is charged to. */
+static void guestmem_shmem_take_over(struct folio *dst, struct folio *src)
+{
+	guestmem_shmem_account(src, -1);
+	folio_migrate_flags(dst, src);
+	guestmem_shmem_account(dst, 1);
+}
+
 static void guestmem_shmem_release(struct guestmem *gm)
 {
 	guestmem_shmem_punch(gm, 0, ULONG_MAX);
@@ -189,6 +215,7 @@ const struct guestmem_store_ops guestmem_shmem_store = {
 	.get_folio	= guestmem_shmem_get_folio,
 	.reserve_hole	= guestmem_shmem_reserve_hole,
 	.punch		= guestmem_shmem_punch,
+	.take_over	= guestmem_shmem_take_over,
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	.merge		= guestmem_shmem_merge,
 #endif

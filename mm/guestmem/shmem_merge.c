@@ -12,16 +12,18 @@
  * then all stays as it was; the guest maps it again.  Nobody ever sees anything but
  * the content.
  *
- * A consumer has to say that the host may copy the pages of its guest: it may have made
- * them unreadable.
+ * What a guest has had is moved by its consumer, page by page, as migration does it
+ * (migrate.c); a consumer that cannot do that keeps its small pages.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <trace/events/guestmem.h>
 
 #include "internal.h"
 
@@ -30,11 +32,13 @@
  * @gm: the guest file
  * @first: index of the first page, a multiple of HPAGE_PMD_NR
  * @huge: the new folio, locked
+ * @inv: tells the consumer
  * @small: the folios that it replaces; invalidate_lock keeps them in the file
  */
 struct guestmem_merge {
 	struct guestmem *gm;
 	pgoff_t first;
+	struct guestmem_invalidation inv;
 	struct folio *huge;
 	struct folio *small[HPAGE_PMD_NR];
 };
@@ -57,11 +61,14 @@ static bool merge_look(struct guestmem_merge *merge)
 }
 
 /* With the effort that a page fault makes, see shmem_backend.c. */
-static struct folio *merge_alloc(int node)
+static struct folio *merge_alloc(struct guestmem *gm, int node)
 {
-	gfp_t gfp = (GFP_TRANSHUGE | __GFP_NORETRY) & ~__GFP_MOVABLE;
-	struct folio *folio = __folio_alloc_node(gfp, HPAGE_PMD_ORDER, node);
+	gfp_t gfp = GFP_TRANSHUGE | __GFP_NORETRY;
+	struct folio *folio;
 
+	if (!guestmem_can_move(gm))
+		gfp &= ~__GFP_MOVABLE;
+	folio = __folio_alloc_node(gfp, HPAGE_PMD_ORDER, node);
 	if (!folio)
 		return NULL;
 	if (mem_cgroup_charge(folio, current->mm, gfp)) {
@@ -100,24 +107,35 @@ static bool merge_freeze(struct guestmem_merge *merge)
 	return false;
 }
 
-static bool merge_copy(struct guestmem_merge *merge)
+/* Page @i, from the small folio to the large one, or @back */
+static int merge_move_page(struct guestmem_merge *merge, unsigned int i, bool back)
+{
+	unsigned long to = folio_pfn(merge->huge) + i, from = folio_pfn(merge->small[i]);
+	struct guestmem_consumer *consumer = merge->inv.consumer;
+
+	if (back)
+		swap(to, from);
+	if (consumer && guestmem_given(merge->gm, merge->small[i], 0, 1))
+		return merge->gm->ops->migrate(consumer, &merge->inv, to, from, 1);
+	return guestmem_copy(to, from, 1);
+}
+
+/*
+ * All or nothing.  As long as the folios are frozen, who looks one up spins, and must
+ * not be given the CPU: see migrate.c.
+ */
+static bool merge_move(struct guestmem_merge *merge)
 {
 	unsigned int i;
 
-	for (i = 0; i < HPAGE_PMD_NR; i++) {
-		if (copy_mc_highpage(folio_page(merge->huge, i), &merge->small[i]->page))
-			return false;
-		cond_resched();
-	}
-	return true;
-}
-
-static void merge_account(struct folio *folio, long nr)
-{
-	__lruvec_stat_mod_folio(folio, NR_FILE_PAGES, nr);
-	__lruvec_stat_mod_folio(folio, NR_SHMEM, nr);
-	if (folio_test_pmd_mappable(folio))
-		__lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, nr);
+	for (i = 0; i < HPAGE_PMD_NR; i++)
+		if (merge_move_page(merge, i, false))
+			break;
+	if (i == HPAGE_PMD_NR)
+		return true;
+	while (i--)
+		WARN_ON_ONCE(merge_move_page(merge, i, true));
+	return false;
 }
 
 /*
@@ -134,15 +152,13 @@ static void merge_replace(struct guestmem_merge *merge)
 	folio_ref_add(huge, HPAGE_PMD_NR);
 	huge->mapping = mapping;
 	huge->index = merge->first;
-	/* left behind if the memory error handler has split a folio */
-	guestmem_map_drop(merge->gm, merge->first);
 	__folio_mark_uptodate(huge);
 	folio_set_dirty(huge);
 
 	xas_lock_irq(&xas);
 	for (i = 0; i < HPAGE_PMD_NR; i++)
-		merge_account(merge->small[i], -1);
-	merge_account(huge, HPAGE_PMD_NR);
+		guestmem_shmem_account(merge->small[i], -1);
+	guestmem_shmem_account(huge, 1);
 	xas_store(&xas, huge);
 	VM_WARN_ON_ONCE(xas_error(&xas));
 	xas_unlock_irq(&xas);
@@ -161,32 +177,48 @@ static void merge_free_small(struct guestmem_merge *merge)
 	}
 }
 
-/* The guest is unmapped. */
-static void merge_exchange(struct guestmem_merge *merge)
+static int merge_frozen(struct guestmem_merge *merge)
 {
 	if (!merge_freeze(merge))
-		return;
-	if (!merge_copy(merge)) {
+		return -EAGAIN;
+	if (!merge_move(merge)) {
 		merge_thaw(merge, HPAGE_PMD_NR);
-		return;
+		return -EBUSY;
 	}
 	merge_replace(merge);
+	return 0;
+}
+
+/* The guest is unmapped. */
+static int merge_exchange(struct guestmem_merge *merge)
+{
+	int ret;
+
+	preempt_disable();
+	ret = merge_frozen(merge);
+	preempt_enable();
+	if (ret)
+		return ret;
 	merge_free_small(merge);
 	folio_add_lru(merge->huge);
+	atomic_long_inc(&merge->gm->nr_merges);
+	return 0;
 }
 
 static void merge_block(struct guestmem_merge *merge)
 {
-	struct guestmem_invalidation inv;
+	int ret;
 
 	if (!merge_look(merge))
 		return;
-	merge->huge = merge_alloc(folio_nid(merge->small[0]));
+	merge->huge = merge_alloc(merge->gm, folio_nid(merge->small[0]));
 	if (!merge->huge)
 		return;
-	guestmem_invalidate_start(merge->gm, merge->first, merge->first + HPAGE_PMD_NR, &inv);
-	merge_exchange(merge);
-	guestmem_invalidate_end(&inv);
+	guestmem_invalidate_start(merge->gm, merge->first, merge->first + HPAGE_PMD_NR, true,
+				  &merge->inv);
+	ret = merge_exchange(merge);
+	guestmem_invalidate_end(&merge->inv);
+	trace_guestmem_merge(merge->gm->inode, merge->first, HPAGE_PMD_ORDER, ret);
 	folio_unlock(merge->huge);
 	folio_put(merge->huge);
 }
@@ -201,7 +233,8 @@ static void merge_one(struct guestmem *gm, pgoff_t first)
 	merge->gm = gm;
 	merge->first = first;
 	filemap_invalidate_lock(mapping);
-	if (!gm->ops || gm->ops->copyable)
+	guestmem_settle(gm, first, first + HPAGE_PMD_NR);
+	if (!gm->ops || gm->ops->migrate)
 		merge_block(merge);
 	guestmem_check(gm);
 	filemap_invalidate_unlock(mapping);

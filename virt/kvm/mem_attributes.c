@@ -21,6 +21,8 @@
 #include <linux/maple_tree.h>
 #include <linux/xarray.h>
 
+#include "private_mem.h"
+
 void kvm_mem_attributes_init(struct kvm *kvm)
 {
 	mt_init_flags(&kvm->mem_attr_tree, MT_FLAGS_LOCK_EXTERN | MT_FLAGS_USE_RCU);
@@ -117,6 +119,8 @@ int kvm_mem_attributes_prepare(struct kvm *kvm,
 	gfn_t first = start, last = end - 1, unused;
 
 	lockdep_assert_held(&kvm->slots_lock);
+	change->start = start;
+	change->end = end;
 	change->entry = attrs ? xa_mk_value(attrs) : NULL;
 	if (attrs && start)
 		kvm_mem_attributes_same(kvm, start - 1, change->entry, &first, &unused);
@@ -130,13 +134,18 @@ int kvm_mem_attributes_prepare(struct kvm *kvm,
 
 /**
  * kvm_mem_attributes_commit - change the attributes of a range
+ * @kvm: the VM
  * @change: from kvm_mem_attributes_prepare()
  *
  * Context: slots_lock held, in an invalidation of the range.  Cannot fail.
  */
-void kvm_mem_attributes_commit(struct kvm_mem_attributes_change *change)
+void kvm_mem_attributes_commit(struct kvm *kvm,
+			       struct kvm_mem_attributes_change *change)
 {
+	bool private = xa_to_value(change->entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE;
+
 	mas_store_prealloc(&change->mas, change->entry);
+	kvm_guestmem_converted(kvm, change->start, change->end, private);
 }
 
 /* The second bracket of a change: to end the invalidation is all that is left. */

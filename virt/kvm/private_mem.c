@@ -19,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#include <trace/events/guestmem.h>
 
 #include "kvm_mm.h"
 #include "private_mem.h"
@@ -117,6 +118,14 @@ static int kvm_guestmem_prepare(struct guestmem_binding *binding, u64 addr,
 				    addr, pfn, order, r);
 	return r;
 }
+#else
+/* The guest is unmapped, and faults the pages in again where they are then. */
+static int kvm_guestmem_migrate(struct guestmem_consumer *consumer,
+				const struct guestmem_invalidation *inv,
+				unsigned long dst, unsigned long src, unsigned long nr)
+{
+	return guestmem_copy(dst, src, nr);
+}
 #endif
 
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE
@@ -129,12 +138,13 @@ static void kvm_guestmem_release(unsigned long pfn, unsigned long nr)
 /* @owner is the vendor module, which the arch hooks lead to; it pins this one. */
 static struct guestmem_consumer_ops kvm_guestmem_ops = {
 	.orders			= BIT(0) | BIT(KVM_ORDER_2M) | BIT(KVM_ORDER_1G),
-	/* one table for all VM types: none may have memory that only the guest can read */
-	.copyable		= !IS_ENABLED(CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE),
 	.invalidate_start	= kvm_guestmem_invalidate_start,
 	.invalidate_end		= kvm_guestmem_invalidate_end,
+	/* one table for all VM types: none may have memory that only the guest can read */
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
 	.prepare		= kvm_guestmem_prepare,
+#else
+	.migrate		= kvm_guestmem_migrate,
 #endif
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE
 	.release		= kvm_guestmem_release,
@@ -187,6 +197,12 @@ int kvm_guestmem_check_cap(struct kvm *kvm)
 	if (guestmem_has_granule(KVM_ORDER_1G))
 		stores |= KVM_GUESTMEM_STORE_HUGETLB_1G;
 	return stores;
+}
+
+/* The attributes of [@start, @end) were changed. */
+void kvm_guestmem_converted(struct kvm *kvm, gfn_t start, gfn_t end, bool private)
+{
+	trace_guestmem_convert(kvm->guestmem.id, start, end, private);
 }
 
 int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,

@@ -15,6 +15,7 @@ void kvm_guestmem_init(struct module *module);
 void kvm_guestmem_init_vm(struct kvm *kvm);
 void kvm_guestmem_destroy_vm(struct kvm *kvm);
 int kvm_guestmem_check_cap(struct kvm *kvm);
+void kvm_guestmem_converted(struct kvm *kvm, gfn_t start, gfn_t end, bool private);
 bool kvm_guestmem_is_default(void);
 int kvm_guestmem_create(struct kvm *kvm, loff_t size);
 int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
@@ -51,6 +52,11 @@ static inline void kvm_guestmem_destroy_vm(struct kvm *kvm)
 static inline int kvm_guestmem_check_cap(struct kvm *kvm)
 {
 	return 0;
+}
+
+static inline void kvm_guestmem_converted(struct kvm *kvm, gfn_t start, gfn_t end,
+					  bool private)
+{
 }
 
 static inline bool kvm_guestmem_is_default(void)

@@ -544,6 +544,7 @@ static void memory_error(struct kunit *test)
 	SetPageHWPoison(folio_page(folio, 0));
 	KUNIT_EXPECT_EQ(test, 0, mapping->a_ops->error_remove_folio(mapping, folio));
 	folio_unlock(folio);
+	guestmem_memory_failure(folio_pfn(folio));
 
 	KUNIT_EXPECT_EQ(test, 1, mock->starts);
 	KUNIT_EXPECT_EQ(test, 0, mock->in_progress);
