@@ -71,8 +71,9 @@ struct guestmem_invalidation {
  *	are bound to it are left out wherever pages are moved.  Put the content of the
  *	@nr pages at @src into those at @dst, and whatever state the guest's means of
  *	protection have of them.  Both are contiguous, and within 2M that are aligned.
- *	All of it or nothing.  Called between @invalidate_start and @invalidate_end of
- *	@inv, for pages that the guest has had.  Nobody else can get at the pages, so
+ *	All of it or nothing.  Called for pages that the guest has had, after the
+ *	@invalidate_start of @inv; its @invalidate_end may have come, or come later, but
+ *	guestmem_get_pfn() does not return these pages in the meantime.  Nobody else can get at the pages, so
  *	that there is no way back for what has been moved but to call once more with
  *	@src and @dst exchanged, and that must not fail.  Must not sleep.  Returns 0,
  *	-EHWPOISON, or -EBUSY.

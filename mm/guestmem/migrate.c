@@ -16,7 +16,7 @@
  *	freeze the old folio		nobody is left who could use it, or can come
  *	consumer's migrate		the content, with what protects it
  *	exchange, take over		the new folio is in the file
- *	invalidate_end			faults go on
+ *	invalidate_end, unmark		faults go on
  *
  * That the old folio can be frozen is known only then: a fault may have had a reference
  * when the mark was set.  After that only the consumer can fail, all of whose pages
@@ -24,8 +24,12 @@
  *
  * While a folio is frozen, whoever looks it up in the page cache of shmem spins, without
  * a chance for others on the same CPU if it has a higher priority.  Therefore
- * preemption is off; that is as long as it takes to copy 2M.  hugetlb's folios are
- * looked up by our own function, which does not spin.
+ * preemption is off; that is as long as it takes to copy 2M.
+ *
+ * hugetlb's folios are looked up by our own function, which does not spin, and 1G takes
+ * long.  For them the invalidation ends as soon as the folio is frozen: between its
+ * brackets KVM tries a fault again and again, while guestmem_get_pfn(), which has no page
+ * to give, lets it sleep until the mark goes.
  */
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
@@ -139,7 +143,8 @@ static int migration_copy_fresh(struct guestmem_migration *m)
 		ret = guestmem_copy(folio_pfn(m->dst) + at, folio_pfn(m->src) + at, 1);
 		if (ret)
 			return ret;
-		migration_breathe(m);
+		if (at % GUESTMEM_MOVE_BATCH == 0)
+			migration_breathe(m);
 	}
 	return 0;
 }
@@ -228,18 +233,23 @@ static int migration_frozen(struct guestmem_migration *m, int refs)
 	return ret;
 }
 
-/* The guest is unmapped. */
+static int migration_exchange_hugetlb(struct guestmem_migration *m, int refs)
+{
+	bool frozen = folio_ref_freeze(m->src, refs);
+
+	guestmem_invalidate_end(&m->inv);
+	return frozen ? migration_frozen(m, refs) : -EAGAIN;
+}
+
 static int migration_exchange(struct guestmem_migration *m, int refs)
 {
-	int ret;
+	int ret = -EAGAIN;
 
-	if (!folio_ref_freeze(m->src, refs))
-		return -EAGAIN;
-	if (folio_test_hugetlb(m->src))
-		return migration_frozen(m, refs);
 	preempt_disable();
-	ret = migration_frozen(m, refs);
+	if (folio_ref_freeze(m->src, refs))
+		ret = migration_frozen(m, refs);
 	preempt_enable();
+	guestmem_invalidate_end(&m->inv);
 	return ret;
 }
 
@@ -263,10 +273,10 @@ static int migration_move(struct guestmem_migration *m)
 		return -EAGAIN;
 	guestmem_set_mark(m->gm, index, GUESTMEM_MARK_MOVING);
 	guestmem_invalidate_start(m->gm, index, folio_next_index(m->src), true, &m->inv);
-	ret = migration_exchange(m, refs);
+	ret = folio_test_hugetlb(m->src) ? migration_exchange_hugetlb(m, refs) :
+					   migration_exchange(m, refs);
 	if (!ret)
 		m->gm->store->take_over(m->dst, m->src);
-	guestmem_invalidate_end(&m->inv);
 	guestmem_move_end(m->gm, index);
 	return ret;
 }

@@ -22,8 +22,8 @@
 
 /* pages to isolate before they are moved: what migrate_pages() does at once */
 #define GUESTMEM_MOVE_PAGES	512UL
-/* walks over the range */
-#define GUESTMEM_MOVE_TRIES	3
+/* walks over the range, as often as migrate_pages() tries a folio */
+#define GUESTMEM_MOVE_TRIES	10
 
 /**
  * struct guestmem_mover - a move of a range of a guest file
@@ -32,6 +32,7 @@
  * @end: index behind the last one
  * @nodes: where the folios may be
  * @spread: distribute them, by their index
+ * @full: there was no memory to move to: the rest is only counted
  * @list: folios that are isolated
  * @moved: pages of the range that have moved
  * @failed: pages of the range that this walk has left elsewhere
@@ -42,6 +43,7 @@ struct guestmem_mover {
 	pgoff_t end;
 	const nodemask_t *nodes;
 	bool spread;
+	bool full;
 	struct list_head list;
 	u64 moved;
 	u64 failed;
@@ -87,7 +89,8 @@ static struct folio *mover_target(struct folio *src, unsigned long private)
 	struct migration_target_control mtc = {
 		.nid = mover_node(mover, src),
 		.nmask = &nodes,
-		.gfp_mask = GFP_HIGHUSER_MOVABLE,
+		/* rather fail than have somebody killed for it */
+		.gfp_mask = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN,
 		.reason = MR_SYSCALL,
 	};
 
@@ -119,7 +122,7 @@ static void mover_take(struct guestmem_mover *mover, struct folio *folio)
 {
 	if (node_isset(folio_nid(folio), *mover->nodes))
 		return;
-	if (!isolate_folio_to_list(folio, &mover->list))
+	if (mover->full || !isolate_folio_to_list(folio, &mover->list))
 		mover->failed += mover_pages(mover, folio);
 }
 
@@ -151,11 +154,13 @@ static bool mover_collect(struct guestmem_mover *mover, unsigned long *index)
 static void mover_move(struct guestmem_mover *mover)
 {
 	u64 before = mover_listed(mover), left;
+	int ret;
 
 	if (list_empty(&mover->list))
 		return;
-	migrate_pages(&mover->list, mover_target, NULL, (unsigned long)mover, MIGRATE_SYNC,
-		      MR_SYSCALL, NULL);
+	ret = migrate_pages(&mover->list, mover_target, NULL, (unsigned long)mover,
+			    MIGRATE_SYNC, MR_SYSCALL, NULL);
+	mover->full = ret == -ENOMEM;
 	left = mover_listed(mover);
 	mover->moved += before - left;
 	mover->failed += left;
@@ -197,15 +202,18 @@ int guestmem_move_range(struct guestmem *gm, pgoff_t start, pgoff_t end,
 		.gm = gm, .start = start, .end = end, .nodes = nodes, .spread = spread,
 		.list = LIST_HEAD_INIT(mover.list),
 	};
-	int tries = GUESTMEM_MOVE_TRIES, ret;
+	int tries, ret = 0;
 
 	if (!guestmem_can_move(gm))
 		return -EOPNOTSUPP;
-	do {
+	for (tries = 0; tries < GUESTMEM_MOVE_TRIES && !ret; tries++) {
 		/* what was just added waits for its LRU list, and cannot be isolated */
 		lru_add_drain_all();
 		ret = mover_walk(&mover);
-	} while (!ret && mover.failed && --tries);
+		if (!mover.failed || mover.full)
+			break;
+		schedule_timeout_killable(1);
+	}
 	*moved = mover.moved << PAGE_SHIFT;
 	*failed = mover.failed << PAGE_SHIFT;
 	return ret;
