@@ -37,6 +37,7 @@ minutes() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 PKG_KERNEL=(linux-source-6.12 gcc make flex bison bc libelf-dev libssl-dev
 	    libc6-dev cpio rsync xz-utils patch ccache python3 util-linux)
 PKG_GUEST=(qemu-system-x86 busybox-static cpio gzip)
+PKG_TEST=(numactl)
 PKG_CHECK=(sparse shellcheck perl)
 PKG_SERIES=(git)
 
