@@ -71,12 +71,15 @@ struct guestmem_invalidation {
  *	are bound to it are left out wherever pages are moved.  Put the content of the
  *	@nr pages at @src into those at @dst, and whatever state the guest's means of
  *	protection have of them.  Both are contiguous, and within 2M that are aligned.
- *	All of it or nothing.  Called for pages that the guest has had, after the
- *	@invalidate_start of @inv; its @invalidate_end may have come, or come later, but
- *	guestmem_get_pfn() does not return these pages in the meantime.  Nobody else can get at the pages, so
- *	that there is no way back for what has been moved but to call once more with
- *	@src and @dst exchanged, and that must not fail.  Must not sleep.  Returns 0,
+ *	All of it or nothing.  Called for pages that the guest has had, those outside of
+ *	any binding of today among them, after the invalidation @inv of a range with these
+ *	pages, which @moving says of.  It may have ended, but guestmem_get_pfn() does not
+ *	return the pages until they are where they will be.  May sleep.  Returns 0,
  *	-EHWPOISON, or -EBUSY.
+ *
+ * @unmigrate: Optional.  Take back what @migrate has done with the same arguments, because
+ *	other pages of the folio cannot be moved.  Without it, the pages at @src are as
+ *	they were before.  May not fail.
  *
  * @prepare: Optional.  The pages at @pfn, 1 << @order of them, are about to be
  *	given to the guest for the first time since they came into the file, at
@@ -98,6 +101,9 @@ struct guestmem_consumer_ops {
 	int (*migrate)(struct guestmem_consumer *consumer,
 		       const struct guestmem_invalidation *inv,
 		       unsigned long dst, unsigned long src, unsigned long nr);
+	void (*unmigrate)(struct guestmem_consumer *consumer,
+			  const struct guestmem_invalidation *inv,
+			  unsigned long dst, unsigned long src, unsigned long nr);
 	int (*prepare)(struct guestmem_binding *binding, u64 addr,
 		       unsigned long pfn, unsigned int order);
 	void (*release)(unsigned long pfn, unsigned long nr);

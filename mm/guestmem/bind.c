@@ -9,6 +9,7 @@
 #include <linux/bitops.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
@@ -103,13 +104,10 @@ int guestmem_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start, pgoff_
 	struct address_space *mapping = gm->inode->i_mapping;
 	int ret;
 
-	do {
-		if (mapping_tagged(mapping, GUESTMEM_MARK_MOVING) &&
-		    wait_var_event_killable(gm, !guestmem_marked(gm, index,
-								 GUESTMEM_MARK_MOVING)))
-			return -EINTR;
-		ret = gm->store->get_folio(gm, index, start, end, foliop);
-	} while (ret == -EAGAIN);
+	if (mapping_tagged(mapping, GUESTMEM_MARK_MOVING) &&
+	    wait_var_event_killable(gm, !guestmem_marked(gm, index, GUESTMEM_MARK_MOVING)))
+		return -EINTR;
+	ret = gm->store->get_folio(gm, index, start, end, foliop);
 	if (ret || !guestmem_unsettled(gm, *foliop))
 		return ret;
 	folio_unlock(*foliop);
@@ -248,7 +246,7 @@ static int guestmem_claim(struct guestmem *gm, struct guestmem_binding *binding)
 		return 0;
 	if (!try_module_get(consumer->ops->owner))
 		return -ENODEV;
-	gm->ops = consumer->ops;
+	WRITE_ONCE(gm->ops, consumer->ops);
 	gm->vm_id = consumer->id;
 	binding->claimed = true;
 	guestmem_set_placement(gm);
@@ -257,10 +255,13 @@ static int guestmem_claim(struct guestmem *gm, struct guestmem_binding *binding)
 
 static void guestmem_unclaim(struct guestmem *gm)
 {
-	module_put(gm->ops->owner);
-	gm->ops = NULL;
+	struct module *owner = gm->ops->owner;
+
+	WRITE_ONCE(gm->ops, NULL);
 	gm->vm_id = 0;
 	guestmem_set_placement(gm);
+	/* guestmem_can_move() may look at them still; a module waits for RCU before it goes */
+	module_put(owner);
 }
 
 static void guestmem_insert(struct guestmem *gm, struct guestmem_binding *binding)
@@ -542,7 +543,10 @@ int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 	if (index < binding->node.start || index > binding->node.last)
 		return -EINVAL;
 
+	if (READ_ONCE(binding->gm->last_fault) != jiffies)
+		WRITE_ONCE(binding->gm->last_fault, jiffies);
 again:
+	*pfn = 0;
 	block = order ? *order : 0;
 	filemap_invalidate_lock_shared(mapping);
 	ret = guestmem_get_folio(binding->gm, index, 0, ULONG_MAX, &folio);

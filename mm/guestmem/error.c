@@ -3,12 +3,13 @@
  * Memory errors: the guest loses the page that has one, and keeps the others.
  *
  * The page stays in the file, and guestmem_get_pfn() says -EHWPOISON of it, until it is
- * punched out.  memory_failure() keeps the reference that it has taken, so that the page
- * does not go back to the page allocator then, or its granule to the pool, unless it is
- * unpoisoned.
+ * punched out.  It does not go back to the page allocator then, which keeps single pages
+ * with errors out of use, and its granule not to the pool, because memory_failure() keeps
+ * the reference that it has taken; unless it is unpoisoned.
  *
  * A folio of shmem is split by memory_failure(); if it cannot be, because somebody has
- * a reference to it, its pages are given to the guest one by one.  Folios of hugetlb
+ * a reference to it, its pages are given to the guest one by one, and it is split before
+ * it leaves the file.  Folios of hugetlb
  * stay whole and have one mark for all of their pages.  Which of them are bad,
  * hugetlb knows but does not tell to those who have the folio locked: it is noted down
  * in guestmem.bad.  Blocks of a granule that have no bad page are mapped as ever.
@@ -82,6 +83,11 @@ static void guestmem_lose_page(struct guestmem *gm, struct folio *folio, pgoff_t
 	if (folio_test_hugetlb(folio) &&
 	    xa_is_err(xa_store(&gm->bad, index, xa_mk_value(1), GFP_KERNEL)))
 		gm->bad_unknown = true;
+	if (folio_test_large(folio) && !folio_test_hugetlb(folio)) {
+		/* memory_failure() does not get to it if the folio is isolated */
+		folio_set_has_hwpoisoned(folio);
+		gm->bad_huge = true;
+	}
 	down_read(&gm->bind_lock);
 	guestmem_invalidate_start(gm, index, index + 1, false, &inv);
 	guestmem_invalidate_end(&inv);

@@ -133,6 +133,9 @@ static struct folio *guestmem_hugetlb_alloc(struct guestmem *gm, pgoff_t nr)
 		goto put_folio;
 	/* for the memory error handler; whether it moves is asked of guestmem_unmovable() */
 	folio_set_hugetlb_migratable(folio);
+	/* an error that came when it was in no file yet, and nobody could be told */
+	if (folio_test_hwpoison(folio))
+		gm->bad_unknown = true;
 	return folio;
 
 put_folio:
@@ -159,33 +162,6 @@ static struct folio *guestmem_hugetlb_add(struct guestmem *gm, pgoff_t index)
 	return folio;
 }
 
-/*
- * The granule with @index, referenced and locked.  NULL if there is none, ERR_PTR(-EAGAIN)
- * if it is being moved: for one of 1G that takes too long to wait for it here, and
- * filemap_lock_folio() would spin.
- */
-static struct folio *guestmem_hugetlb_find(struct guestmem *gm, pgoff_t index)
-{
-	struct address_space *mapping = gm->inode->i_mapping;
-	struct folio *folio;
-
-	rcu_read_lock();
-	folio = xa_load(&mapping->i_pages, index);
-	if (folio && !folio_try_get(folio))
-		folio = ERR_PTR(-EAGAIN);
-	rcu_read_unlock();
-	if (IS_ERR_OR_NULL(folio))
-		return folio;
-
-	folio_lock(folio);
-	if (folio->mapping == mapping && folio_contains(folio, index))
-		return folio;
-	/* moved in the meantime, or not of this file even when it was referenced */
-	folio_unlock(folio);
-	folio_put(folio);
-	return ERR_PTR(-EAGAIN);
-}
-
 static int guestmem_hugetlb_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start,
 				      pgoff_t end, struct folio **foliop)
 {
@@ -194,8 +170,8 @@ static int guestmem_hugetlb_get_folio(struct guestmem *gm, pgoff_t index, pgoff_
 	if (index >= i_size_read(gm->inode) >> PAGE_SHIFT)
 		return -EINVAL;
 	do {
-		folio = guestmem_hugetlb_find(gm, index);
-		if (!folio)
+		folio = filemap_lock_folio(gm->inode->i_mapping, index);
+		if (IS_ERR(folio))
 			folio = guestmem_hugetlb_add(gm, index);
 	} while (folio == ERR_PTR(-EEXIST));
 	*foliop = folio;

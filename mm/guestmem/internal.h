@@ -61,7 +61,7 @@
  *	date.  A new one is as large as the store can make it, but does not reach
  *	out of [@start, @end) if there is a choice; it reads as zero, or has holes
  *	(pages.c).  Called with invalidate_lock held (shared is enough).  -ENOMEM,
- *	-EINVAL beyond the size, -EAGAIN if the folio is being moved.
+ *	-EINVAL beyond the size.
  *
  * @reserve_hole: Do whatever punching [@start, @end) can fail at: split folios,
  *	allocate maps, wait for references to go.  Called with invalidate_lock held
@@ -74,8 +74,7 @@
  *	held for writing.
  *
  * @take_over: @dst has taken the place of @src in the page cache: pass on flags, charges
- *	and counts.  Called with both locked and @src mapped nowhere.  May not fail, may
- *	not sleep.
+ *	and counts.  Called with both locked and @src mapped nowhere.  May not fail.
  *
  * @merge: Optional.  Make the folios of [@start, @end), all of which are present,
  *	larger if that is possible.  Called with inode->i_rwsem held.
@@ -124,10 +123,12 @@ extern const struct guestmem_store_ops guestmem_hugetlb_store;
  * @maps: of struct guestmem_map, by the index of the folio, see pages.c
  * @bad: indices of hugetlb pages with a memory error, see error.c
  * @bad_unknown: there was no memory to note one down in @bad
+ * @bad_huge: a large folio of shmem has a memory error, and could not be split
  * @policy: NUMA policies of ranges; the store's own if it has one, else @own_policy
  * @own_policy: for a store that has none
+ * @last_fault: when a consumer has last asked for a page, in jiffies
  * @nr_migrated: folios that were moved
- * @nr_migrate_failed: attempts to move one that failed
+ * @nr_migrate_failed: attempts to move one that failed for another reason than its use
  * @nr_splits: folios that were split
  * @nr_merges: folios that were made of small ones
  * @list: in the list of all guest files, see stat.c
@@ -150,10 +151,12 @@ struct guestmem {
 	struct xarray maps;
 	struct xarray bad;
 	bool bad_unknown;
+	bool bad_huge;
 #ifdef CONFIG_NUMA
 	struct shared_policy *policy;
 	struct shared_policy own_policy;
 #endif
+	unsigned long last_fault;
 	atomic_long_t nr_migrated;
 	atomic_long_t nr_migrate_failed;
 	atomic_long_t nr_splits;

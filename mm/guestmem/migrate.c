@@ -13,29 +13,26 @@
  *	invalidate_lock, shared		no page is removed, no binding comes or goes
  *	mark the entry as moving	faults wait for the end, without a reference
  *	invalidate_start		the guest is unmapped
- *	freeze the old folio		nobody is left who could use it, or can come
+ *	look at the references		has a fault got the old page, to map it?
+ *	invalidate_end
  *	consumer's migrate		the content, with what protects it
  *	exchange, take over		the new folio is in the file
- *	invalidate_end, unmark		faults go on
+ *	unmark				faults go on
  *
- * That the old folio can be frozen is known only then: a fault may have had a reference
- * when the mark was set.  After that only the consumer can fail, all of whose pages
- * then are where they were.
+ * When the guest is unmapped and there is no reference but those of the page cache and
+ * of core mm, nobody has a pfn to map any more; and guestmem_get_pfn() gives out no new
+ * one, because it needs the lock of the folio.  From there on the pages are ours.
+ * References that come now are of those who look something up and of those who wait for
+ * the lock: they find that the folio has left the file.  After that only the consumer can
+ * fail, all of whose pages then are where they were.
  *
- * While a folio is frozen, whoever looks it up in the page cache of shmem spins, without
- * a chance for others on the same CPU if it has a higher priority.  Therefore
- * preemption is off; that is as long as it takes to copy 2M.
- *
- * hugetlb's folios are looked up by our own function, which does not spin, and 1G takes
- * long.  For them the invalidation ends as soon as the folio is frozen: between its
- * brackets KVM tries a fault again and again, while guestmem_get_pfn(), which has no page
- * to give, lets it sleep until the mark goes.
+ * The invalidation ends before the content moves, because between its brackets KVM tries
+ * a fault again and again, and 1G takes long.  guestmem_get_pfn() lets it sleep.
  */
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
-#include <linux/preempt.h>
 #include <linux/wait_bit.h>
 #include <trace/events/guestmem.h>
 
@@ -46,8 +43,11 @@
 
 bool guestmem_can_move(const struct guestmem *gm)
 {
-	const struct guestmem_consumer_ops *ops = READ_ONCE(gm->ops);
+	const struct guestmem_consumer_ops *ops;
 
+	/* a consumer that takes its bind back may be a module that goes */
+	guard(rcu)();
+	ops = READ_ONCE(gm->ops);
 	return IS_ENABLED(CONFIG_MIGRATION) && gm->flags & GUESTMEM_MOVABLE &&
 	       (!ops || ops->migrate);
 }
@@ -75,12 +75,23 @@ bool guestmem_movable(const struct address_space *mapping)
 	return gm && guestmem_can_move(gm);
 }
 
+/* PG_hwpoison of the head, or of any page: asked without the folio being locked */
+static bool guestmem_has_error(const struct folio *folio)
+{
+	return folio_test_hwpoison(folio) ||
+	       (folio_test_large(folio) && !folio_test_hugetlb(folio) &&
+		folio_test_has_hwpoisoned(folio));
+}
+
 /**
  * guestmem_unmovable - is this folio one that must not be isolated to be moved?
  * @folio: any folio, with a reference or without
  *
+ * Pages with memory errors stay in the file.  Others leave theirs, so that core mm takes
+ * memory offline that has some; here the file would be left with pages that are gone.
+ *
  * Context: Any.
- * Return: True if it is of a guest file that cannot move its folios.
+ * Return: True if it is of a guest file that cannot move its folios, or not this one.
  */
 bool guestmem_unmovable(const struct folio *folio)
 {
@@ -88,7 +99,7 @@ bool guestmem_unmovable(const struct folio *folio)
 
 	guard(rcu)();
 	gm = guestmem_find(READ_ONCE(folio->mapping));
-	return gm && !guestmem_can_move(gm);
+	return gm && (!guestmem_can_move(gm) || guestmem_has_error(folio));
 }
 
 /**
@@ -118,7 +129,7 @@ EXPORT_SYMBOL_GPL(guestmem_copy);
  * @gm: the guest file
  * @inv: tells the consumer
  * @dst: the new folio, locked
- * @src: the old one, locked; frozen while the content is moved
+ * @src: the old one, locked
  */
 struct guestmem_migration {
 	struct guestmem *gm;
@@ -126,12 +137,6 @@ struct guestmem_migration {
 	struct folio *dst;
 	struct folio *src;
 };
-
-static void migration_breathe(struct guestmem_migration *m)
-{
-	if (folio_test_hugetlb(m->src))
-		cond_resched();
-}
 
 /* What the guest has not had: as the host sees it.  Holes have no content. */
 static int migration_copy_fresh(struct guestmem_migration *m)
@@ -143,8 +148,7 @@ static int migration_copy_fresh(struct guestmem_migration *m)
 		ret = guestmem_copy(folio_pfn(m->dst) + at, folio_pfn(m->src) + at, 1);
 		if (ret)
 			return ret;
-		if (at % GUESTMEM_MOVE_BATCH == 0)
-			migration_breathe(m);
+		cond_resched();
 	}
 	return 0;
 }
@@ -158,9 +162,10 @@ static unsigned long migration_given(struct guestmem_migration *m, unsigned long
 	return min(nr, round_down(*at, GUESTMEM_MOVE_BATCH) + GUESTMEM_MOVE_BATCH - *at);
 }
 
-static int migration_move_piece(struct guestmem_migration *m, unsigned long dst,
-				unsigned long src, unsigned long nr)
+static int migration_move_piece(struct guestmem_migration *m, unsigned long at,
+				unsigned long nr)
 {
+	unsigned long dst = folio_pfn(m->dst) + at, src = folio_pfn(m->src) + at;
 	struct guestmem_consumer *consumer = m->inv.consumer;
 
 	/* nobody has bound it now: it is memory like any other */
@@ -169,39 +174,64 @@ static int migration_move_piece(struct guestmem_migration *m, unsigned long dst,
 	return m->gm->ops->migrate(consumer, &m->inv, dst, src, nr);
 }
 
-/* All pages up to @end that the guest has had; @done says how far it got. */
-static int migration_move_given(struct guestmem_migration *m, struct folio *dst,
-				struct folio *src, unsigned long end, unsigned long *done)
+/* Undo what was moved, up to page @end. */
+static void migration_move_back(struct guestmem_migration *m, unsigned long end)
 {
+	struct guestmem_consumer *consumer = m->inv.consumer;
 	unsigned long at = 0, nr;
-	int ret = 0;
+
+	if (!consumer || !m->gm->ops->unmigrate)
+		return;
+	for (; (nr = migration_given(m, &at, end)); at += nr)
+		m->gm->ops->unmigrate(consumer, &m->inv, folio_pfn(m->dst) + at,
+				      folio_pfn(m->src) + at, nr);
+}
+
+static int migration_move_given(struct guestmem_migration *m)
+{
+	unsigned long end = folio_nr_pages(m->src), at = 0, nr;
+	int ret;
 
 	for (; (nr = migration_given(m, &at, end)); at += nr) {
-		ret = migration_move_piece(m, folio_pfn(dst) + at, folio_pfn(src) + at, nr);
-		if (ret)
-			break;
-		migration_breathe(m);
+		ret = migration_move_piece(m, at, nr);
+		if (ret) {
+			migration_move_back(m, at);
+			return ret;
+		}
+		cond_resched();
 	}
-	*done = at;
-	return ret;
+	return 0;
+}
+
+/*
+ * An error that comes while the folio is isolated is marked at the page only, and told
+ * when we have let go of the folio.  The bad page must not leave the file unseen: the
+ * page allocator does not look into a large folio for it.
+ */
+static bool migration_bad(struct guestmem_migration *m)
+{
+	unsigned long i;
+
+	if (folio_test_hugetlb(m->src))
+		return folio_test_hwpoison(m->src);
+	for (i = 0; i < folio_nr_pages(m->src); i++)
+		if (PageHWPoison(folio_page(m->src, i)))
+			return true;
+	return false;
 }
 
 static int migration_content(struct guestmem_migration *m)
 {
-	unsigned long done, back;
-	int ret;
+	int ret = migration_copy_fresh(m) ?: migration_move_given(m);
 
-	ret = migration_copy_fresh(m);
-	if (ret)
+	if (ret || !migration_bad(m))
 		return ret;
-	ret = migration_move_given(m, m->dst, m->src, folio_nr_pages(m->src), &done);
-	if (ret)
-		WARN_ON_ONCE(migration_move_given(m, m->src, m->dst, done, &back));
-	return ret;
+	migration_move_back(m, folio_nr_pages(m->src));
+	return -EHWPOISON;
 }
 
-/* The new folio has the content.  The old one is frozen, and is let go of. */
-static void migration_replace(struct guestmem_migration *m, int refs)
+/* The new folio has the content, and takes the place of the old one. */
+static void migration_replace(struct guestmem_migration *m)
 {
 	struct address_space *mapping = m->gm->inode->i_mapping;
 	XA_STATE(xas, &mapping->i_pages, m->src->index);
@@ -219,38 +249,9 @@ static void migration_replace(struct guestmem_migration *m, int refs)
 	xas_lock_irq(&xas);
 	xas_store(&xas, m->dst);
 	xas_unlock_irq(&xas);
-	folio_ref_unfreeze(m->src, refs - nr);
-}
-
-static int migration_frozen(struct guestmem_migration *m, int refs)
-{
-	int ret = migration_content(m);
-
-	if (ret)
-		folio_ref_unfreeze(m->src, refs);
-	else
-		migration_replace(m, refs);
-	return ret;
-}
-
-static int migration_exchange_hugetlb(struct guestmem_migration *m, int refs)
-{
-	bool frozen = folio_ref_freeze(m->src, refs);
-
-	guestmem_invalidate_end(&m->inv);
-	return frozen ? migration_frozen(m, refs) : -EAGAIN;
-}
-
-static int migration_exchange(struct guestmem_migration *m, int refs)
-{
-	int ret = -EAGAIN;
-
-	preempt_disable();
-	if (folio_ref_freeze(m->src, refs))
-		ret = migration_frozen(m, refs);
-	preempt_enable();
-	guestmem_invalidate_end(&m->inv);
-	return ret;
+	/* the caller has one more; who waits for the lock looks at the mapping then */
+	m->src->mapping = NULL;
+	folio_ref_sub(m->src, nr);
 }
 
 /* Wake those who have waited for the folio at @index, wherever it is now. */
@@ -266,6 +267,7 @@ static int migration_move(struct guestmem_migration *m)
 {
 	int refs = folio_expected_ref_count(m->src) + 1;
 	pgoff_t index = m->src->index;
+	bool alone;
 	int ret;
 
 	/* without disturbing the guest for it */
@@ -273,10 +275,14 @@ static int migration_move(struct guestmem_migration *m)
 		return -EAGAIN;
 	guestmem_set_mark(m->gm, index, GUESTMEM_MARK_MOVING);
 	guestmem_invalidate_start(m->gm, index, folio_next_index(m->src), true, &m->inv);
-	ret = folio_test_hugetlb(m->src) ? migration_exchange_hugetlb(m, refs) :
-					   migration_exchange(m, refs);
-	if (!ret)
+	/* whoever had a page has mapped it by now, and is unmapped, or has it still */
+	alone = folio_ref_count(m->src) == refs;
+	guestmem_invalidate_end(&m->inv);
+	ret = alone ? migration_content(m) : -EAGAIN;
+	if (!ret) {
+		migration_replace(m);
 		m->gm->store->take_over(m->dst, m->src);
+	}
 	guestmem_move_end(m->gm, index);
 	return ret;
 }
@@ -286,9 +292,7 @@ static int migration_may(struct guestmem_migration *m)
 	/* it may have become another guest's since it was isolated */
 	if (!guestmem_can_move(m->gm))
 		return -EOPNOTSUPP;
-	if (guestmem_poisoned(m->gm, m->src, m->src->index, folio_nr_pages(m->src)))
-		return -EHWPOISON;
-	return 0;
+	return migration_bad(m) ? -EHWPOISON : 0;
 }
 
 /**
@@ -318,7 +322,9 @@ int guestmem_migrate_folio(struct address_space *mapping, struct folio *dst,
 		ret = migration_may(&m) ?: migration_move(&m);
 		filemap_invalidate_unlock_shared(mapping);
 	}
-	atomic_long_inc(ret ? &m.gm->nr_migrate_failed : &m.gm->nr_migrated);
+	/* one that is busy is tried again at once, many times */
+	if (ret != -EAGAIN)
+		atomic_long_inc(ret ? &m.gm->nr_migrate_failed : &m.gm->nr_migrated);
 	trace_guestmem_migrate(m.gm->inode, src->index, folio_order(src), folio_pfn(src),
 			       folio_pfn(dst), folio_nid(src), folio_nid(dst), ret);
 	return ret;

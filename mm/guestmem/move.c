@@ -9,6 +9,9 @@
  * walk over the range.
  */
 #include <linux/cpuset.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
@@ -22,6 +25,8 @@
 
 /* pages to isolate before they are moved: what migrate_pages() does at once */
 #define GUESTMEM_MOVE_PAGES	512UL
+/* the longest pause in between */
+#define GUESTMEM_MOVE_PAUSE_US	50000
 /* walks over the range, as often as migrate_pages() tries a folio */
 #define GUESTMEM_MOVE_TRIES	10
 
@@ -99,7 +104,7 @@ static struct folio *mover_target(struct folio *src, unsigned long private)
 
 /*
  * The folio at or behind *@index, with a reference.  NULL if there is none up to the
- * end, ERR_PTR(-EAGAIN) for one that is just being moved.
+ * end, ERR_PTR(-EAGAIN) if it has just been exchanged.
  */
 static struct folio *mover_next(struct guestmem_mover *mover, unsigned long *index)
 {
@@ -138,10 +143,8 @@ static bool mover_collect(struct guestmem_mover *mover, unsigned long *index)
 		folio = mover_next(mover, index);
 		if (!folio)
 			break;
-		if (IS_ERR(folio)) {
-			schedule_timeout_uninterruptible(1);
+		if (IS_ERR(folio))
 			continue;
-		}
 		mover_take(mover, folio);
 		*index = folio_next_index(folio);
 		nr += folio_nr_pages(folio);
@@ -151,9 +154,23 @@ static bool mover_collect(struct guestmem_mover *mover, unsigned long *index)
 	return nr;
 }
 
+/*
+ * KVM tries a fault again if any invalidation has ended meanwhile, and with small folios
+ * one ends every few microseconds: its guest could stand still until all has moved.  If it
+ * has faulted, leave it as much time as was taken from it.
+ */
+static void mover_let_go(struct guestmem_mover *mover, unsigned long since, ktime_t start)
+{
+	if (time_before(READ_ONCE(mover->gm->last_fault), since))
+		return;
+	fsleep(min_t(u64, ktime_us_delta(ktime_get(), start), GUESTMEM_MOVE_PAUSE_US));
+}
+
 static void mover_move(struct guestmem_mover *mover)
 {
 	u64 before = mover_listed(mover), left;
+	unsigned long since = jiffies;
+	ktime_t start = ktime_get();
 	int ret;
 
 	if (list_empty(&mover->list))
@@ -165,6 +182,7 @@ static void mover_move(struct guestmem_mover *mover)
 	mover->moved += before - left;
 	mover->failed += left;
 	putback_movable_pages(&mover->list);
+	mover_let_go(mover, since, start);
 }
 
 static int mover_walk(struct guestmem_mover *mover)

@@ -53,11 +53,29 @@ static struct mempolicy *policy_make(const struct guestmem_mempolicy *args)
 	return ret ? ERR_PTR(ret) : pol;
 }
 
+/*
+ * Nobody pays for the memory of a range.  mbind() is stopped by the number of mappings;
+ * be as patient.
+ */
+static bool policy_too_many(struct shared_policy *sp)
+{
+	int nr = 0;
+	struct rb_node *node;
+
+	read_lock(&sp->lock);
+	for (node = rb_first(&sp->root); node && nr < sysctl_max_map_count; node = rb_next(node))
+		nr++;
+	read_unlock(&sp->lock);
+	return node;
+}
+
 /* The policies know ranges as those of mappings. */
 static int policy_store(struct guestmem *gm, pgoff_t start, pgoff_t end, struct mempolicy *pol)
 {
 	struct vm_area_struct vma;
 
+	if (pol && policy_too_many(gm->policy))
+		return -ENOMEM;
 	vma_init(&vma, current->mm);
 	vma.vm_pgoff = start;
 	vma.vm_start = 0;

@@ -142,9 +142,15 @@ static int guestmem_shmem_split_locked(struct guestmem *gm, struct folio *folio)
 	return !ret || ret == -ENOMEM ? ret : -EAGAIN;
 }
 
+static bool guestmem_shmem_must_split(struct folio *folio, pgoff_t index)
+{
+	return folio_test_large(folio) &&
+	       (folio->index < index || folio_test_has_hwpoisoned(folio));
+}
+
 /*
- * Split the folio at @index, unless it starts there.  The guest may have it mapped
- * by one entry: its pages stay where they are, and stay in the file.
+ * Split the folio at @index, unless it starts there and is all right.  The guest may
+ * have it mapped by one entry: its pages stay where they are, and stay in the file.
  */
 static int guestmem_shmem_split(struct guestmem *gm, pgoff_t index)
 {
@@ -154,7 +160,7 @@ static int guestmem_shmem_split(struct guestmem *gm, pgoff_t index)
 
 	if (IS_ERR(folio))
 		return 0;
-	while (!ret && folio->index < index && folio_test_large(folio)) {
+	while (!ret && guestmem_shmem_must_split(folio, index)) {
 		ret = guestmem_shmem_split_locked(gm, folio);
 		if (ret != -EAGAIN)
 			break;
@@ -167,9 +173,34 @@ static int guestmem_shmem_split(struct guestmem *gm, pgoff_t index)
 	return ret;
 }
 
+/*
+ * Split what memory_failure() could not split: the page allocator keeps a bad page out of
+ * use if it is freed on its own, and does not look into a large folio.
+ */
+static int guestmem_shmem_split_bad(struct guestmem *gm, pgoff_t start, pgoff_t end)
+{
+	struct folio *folio;
+	unsigned long index;
+	int ret = 0;
+
+	if (!gm->bad_huge)
+		return 0;
+	xa_for_each_range(&gm->inode->i_mapping->i_pages, index, folio, start, end - 1) {
+		if (folio_test_large(folio) && folio_test_has_hwpoisoned(folio))
+			ret = guestmem_shmem_split(gm, index);
+		if (ret)
+			break;
+		cond_resched();
+	}
+	return ret;
+}
+
 static int guestmem_shmem_reserve_hole(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
-	return guestmem_shmem_split(gm, start) ?: guestmem_shmem_split(gm, end);
+	if (start >= end)
+		return 0;
+	return guestmem_shmem_split(gm, start) ?: guestmem_shmem_split(gm, end) ?:
+	       guestmem_shmem_split_bad(gm, start, end);
 }
 
 static void guestmem_shmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
@@ -203,8 +234,23 @@ static void guestmem_shmem_take_over(struct folio *dst, struct folio *src)
 	guestmem_shmem_account(dst, 1);
 }
 
+/* What could not be split must not be freed either: its bad page would be used again. */
+static void guestmem_shmem_keep_bad(struct guestmem *gm)
+{
+	struct folio *folio;
+	unsigned long index;
+
+	if (!gm->bad_huge)
+		return;
+	xa_for_each(&gm->inode->i_mapping->i_pages, index, folio)
+		if (folio_test_large(folio) && folio_test_has_hwpoisoned(folio))
+			folio_get(folio);
+}
+
 static void guestmem_shmem_release(struct guestmem *gm)
 {
+	guestmem_shmem_split_bad(gm, 0, ULONG_MAX);
+	guestmem_shmem_keep_bad(gm);
 	guestmem_shmem_punch(gm, 0, ULONG_MAX);
 }
 

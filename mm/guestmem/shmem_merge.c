@@ -7,8 +7,8 @@
  * place.  A page fault does not: it is not the time to copy 2M.
  *
  * What can fail comes first: a huge folio is allocated and charged, and the small
- * ones are looked at.  Then the guest is unmapped, the small folios are frozen, and
- * the content is copied.  Somebody may get hold of one of them in the last moment, and
+ * ones are looked at.  Then the guest is unmapped, the small folios are locked, and
+ * the content is moved.  Somebody may have got hold of one of them in the last moment, and
  * then all stays as it was; the guest maps it again.  Nobody ever sees anything but
  * the content.
  *
@@ -20,7 +20,6 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/preempt.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 #include <trace/events/guestmem.h>
@@ -43,7 +42,7 @@ struct guestmem_merge {
 	struct folio *small[HPAGE_PMD_NR];
 };
 
-/* Are all pages there, in single folios that nobody else has a reference to? */
+/* Are all pages there, on one node, in single folios that nobody has a reference to? */
 static bool merge_look(struct guestmem_merge *merge)
 {
 	struct xarray *pages = &merge->gm->inode->i_mapping->i_pages;
@@ -55,6 +54,9 @@ static bool merge_look(struct guestmem_merge *merge)
 		if (!folio || folio_test_large(folio) || folio_test_hwpoison(folio) ||
 		    folio_ref_count(folio) != 1)
 			return false;
+		/* placed apart by a policy, or half moved: not ours to change */
+		if (i && folio_nid(folio) != folio_nid(merge->small[0]))
+			return false;
 		merge->small[i] = folio;
 	}
 	return true;
@@ -63,7 +65,7 @@ static bool merge_look(struct guestmem_merge *merge)
 /* With the effort that a page fault makes, see shmem_backend.c. */
 static struct folio *merge_alloc(struct guestmem *gm, int node)
 {
-	gfp_t gfp = GFP_TRANSHUGE | __GFP_NORETRY;
+	gfp_t gfp = GFP_TRANSHUGE | __GFP_NORETRY | __GFP_THISNODE;
 	struct folio *folio;
 
 	if (!guestmem_can_move(gm))
@@ -80,62 +82,75 @@ static struct folio *merge_alloc(struct guestmem *gm, int node)
 	return folio;
 }
 
-static void merge_thaw(struct guestmem_merge *merge, unsigned int nr)
+static void merge_unlock(struct guestmem_merge *merge, unsigned int nr)
 {
-	while (nr--) {
-		folio_ref_unfreeze(merge->small[nr], 1);
+	while (nr--)
 		folio_unlock(merge->small[nr]);
-	}
 }
 
-/* From here on nobody can get a reference to the small folios.  All or none. */
-static bool merge_freeze(struct guestmem_merge *merge)
+/*
+ * The guest is unmapped.  A fault that has got one of the pages before has a reference
+ * still; with invalidate_lock held there are no new ones.  All or none.
+ */
+static bool merge_lock(struct guestmem_merge *merge)
 {
 	unsigned int i;
 
 	for (i = 0; i < HPAGE_PMD_NR; i++) {
 		if (!folio_trylock(merge->small[i]))
 			break;
-		if (!folio_ref_freeze(merge->small[i], 1)) {
+		if (folio_ref_count(merge->small[i]) != 1) {
 			folio_unlock(merge->small[i]);
 			break;
 		}
 	}
 	if (i == HPAGE_PMD_NR)
 		return true;
-	merge_thaw(merge, i);
+	merge_unlock(merge, i);
 	return false;
 }
 
-/* Page @i, from the small folio to the large one, or @back */
-static int merge_move_page(struct guestmem_merge *merge, unsigned int i, bool back)
+/* Has the guest had page @i, so that its consumer must move it? */
+static bool merge_given(struct guestmem_merge *merge, unsigned int i)
 {
-	unsigned long to = folio_pfn(merge->huge) + i, from = folio_pfn(merge->small[i]);
-	struct guestmem_consumer *consumer = merge->inv.consumer;
-
-	if (back)
-		swap(to, from);
-	if (consumer && guestmem_given(merge->gm, merge->small[i], 0, 1))
-		return merge->gm->ops->migrate(consumer, &merge->inv, to, from, 1);
-	return guestmem_copy(to, from, 1);
+	return merge->inv.consumer && guestmem_given(merge->gm, merge->small[i], 0, 1);
 }
 
-/*
- * All or nothing.  As long as the folios are frozen, who looks one up spins, and must
- * not be given the CPU: see migrate.c.
- */
-static bool merge_move(struct guestmem_merge *merge)
+static int merge_move_page(struct guestmem_merge *merge, unsigned int i)
+{
+	unsigned long dst = folio_pfn(merge->huge) + i, src = folio_pfn(merge->small[i]);
+
+	if (!merge_given(merge, i))
+		return guestmem_copy(dst, src, 1);
+	return merge->gm->ops->migrate(merge->inv.consumer, &merge->inv, dst, src, 1);
+}
+
+static void merge_move_back(struct guestmem_merge *merge, unsigned int nr)
+{
+	const struct guestmem_consumer_ops *ops = merge->gm->ops;
+
+	while (nr--)
+		if (merge_given(merge, nr) && ops->unmigrate)
+			ops->unmigrate(merge->inv.consumer, &merge->inv,
+				       folio_pfn(merge->huge) + nr,
+				       folio_pfn(merge->small[nr]), 1);
+}
+
+/* All or nothing. */
+static int merge_move(struct guestmem_merge *merge)
 {
 	unsigned int i;
+	int ret;
 
-	for (i = 0; i < HPAGE_PMD_NR; i++)
-		if (merge_move_page(merge, i, false))
-			break;
-	if (i == HPAGE_PMD_NR)
-		return true;
-	while (i--)
-		WARN_ON_ONCE(merge_move_page(merge, i, true));
-	return false;
+	for (i = 0; i < HPAGE_PMD_NR; i++) {
+		ret = merge_move_page(merge, i);
+		if (ret) {
+			merge_move_back(merge, i);
+			return ret;
+		}
+		cond_resched();
+	}
+	return 0;
 }
 
 /*
@@ -171,34 +186,24 @@ static void merge_free_small(struct guestmem_merge *merge)
 	for (i = 0; i < HPAGE_PMD_NR; i++) {
 		merge->small[i]->mapping = NULL;
 		folio_clear_dirty(merge->small[i]);
-		folio_ref_unfreeze(merge->small[i], 1);
 		folio_unlock(merge->small[i]);
+		/* that of the page cache */
 		folio_put(merge->small[i]);
 	}
 }
 
-static int merge_frozen(struct guestmem_merge *merge)
-{
-	if (!merge_freeze(merge))
-		return -EAGAIN;
-	if (!merge_move(merge)) {
-		merge_thaw(merge, HPAGE_PMD_NR);
-		return -EBUSY;
-	}
-	merge_replace(merge);
-	return 0;
-}
-
-/* The guest is unmapped. */
 static int merge_exchange(struct guestmem_merge *merge)
 {
 	int ret;
 
-	preempt_disable();
-	ret = merge_frozen(merge);
-	preempt_enable();
-	if (ret)
+	if (!merge_lock(merge))
+		return -EAGAIN;
+	ret = merge_move(merge);
+	if (ret) {
+		merge_unlock(merge, HPAGE_PMD_NR);
 		return ret;
+	}
+	merge_replace(merge);
 	merge_free_small(merge);
 	folio_add_lru(merge->huge);
 	atomic_long_inc(&merge->gm->nr_merges);

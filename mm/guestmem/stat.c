@@ -157,7 +157,7 @@ static void guestmem_fill_info(struct guestmem *gm, const struct guestmem_usage 
 		.pages_1g = usage->nr_1g,
 		.bound = READ_ONCE(gm->nr_bindings),
 	};
-	if (gm->flags & GUESTMEM_MOVABLE)
+	if (guestmem_can_move(gm))
 		info->flags |= GUESTMEM_INFO_MOVABLE;
 	if (gm->flags & GUESTMEM_NOHUGEPAGE)
 		info->flags |= GUESTMEM_INFO_NOHUGEPAGE;
@@ -195,6 +195,7 @@ static long guestmem_get_info_nodes(struct guestmem *gm, void __user *arg)
 
 	guestmem_count(gm, &usage);
 	guestmem_fill_info(gm, &usage, &args.info);
+	args.info.flags |= GUESTMEM_INFO_NODES;
 	ret = guestmem_put_nodes(&args, &usage);
 	args.nr_nodes = nr_node_ids;
 	if (!ret && copy_to_user(arg, &args, sizeof(args)))

@@ -59,14 +59,15 @@ static bool kvm_guestmem_unmap(struct kvm *kvm, struct guestmem_binding *binding
 		.may_block = true,
 		.attr_filter = KVM_FILTER_PRIVATE,
 	};
+	gfn_t around = inv->moving ? 1 : 1UL << KVM_ORDER_1G;
 
 	/*
 	 * A fault beside the range may be about to map a huge page that reaches into
 	 * it: it has to be retried as well.  Most would have to wait for the file's
-	 * invalidate_lock anyway.
+	 * invalidate_lock anyway.  What moves are whole folios, and none reaches in.
 	 */
-	kvm_mmu_invalidate_range_add(kvm, round_down(range.start, 1UL << KVM_ORDER_1G),
-				     round_up(range.end, 1UL << KVM_ORDER_1G));
+	kvm_mmu_invalidate_range_add(kvm, round_down(range.start, around),
+				     round_up(range.end, around));
 	range.slot = kvm_guestmem_published(kvm, binding->priv);
 	return range.slot && kvm_unmap_gfn_range(kvm, &range);
 }
@@ -101,6 +102,14 @@ static void kvm_guestmem_invalidate_end(struct guestmem_consumer *consumer,
 	KVM_MMU_UNLOCK(kvm);
 }
 
+/* The guest is unmapped, and faults the pages in again where they are then. */
+static int kvm_guestmem_migrate(struct guestmem_consumer *consumer,
+				const struct guestmem_invalidation *inv,
+				unsigned long dst, unsigned long src, unsigned long nr)
+{
+	return guestmem_copy(dst, src, nr);
+}
+
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
 static int kvm_guestmem_prepare(struct guestmem_binding *binding, u64 addr,
 				unsigned long pfn, unsigned int order)
@@ -118,14 +127,6 @@ static int kvm_guestmem_prepare(struct guestmem_binding *binding, u64 addr,
 				    addr, pfn, order, r);
 	return r;
 }
-#else
-/* The guest is unmapped, and faults the pages in again where they are then. */
-static int kvm_guestmem_migrate(struct guestmem_consumer *consumer,
-				const struct guestmem_invalidation *inv,
-				unsigned long dst, unsigned long src, unsigned long nr)
-{
-	return guestmem_copy(dst, src, nr);
-}
 #endif
 
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE
@@ -135,30 +136,47 @@ static void kvm_guestmem_release(unsigned long pfn, unsigned long nr)
 }
 #endif
 
-/* @owner is the vendor module, which the arch hooks lead to; it pins this one. */
+#define KVM_GUESTMEM_OPS						\
+	.orders			= BIT(0) | BIT(KVM_ORDER_2M) | BIT(KVM_ORDER_1G), \
+	.invalidate_start	= kvm_guestmem_invalidate_start,	\
+	.invalidate_end		= kvm_guestmem_invalidate_end
+
+/*
+ * Guests whose memory the host can read.  @owner, here and below, is the vendor module,
+ * which the arch hooks lead to; it pins this one.
+ */
 static struct guestmem_consumer_ops kvm_guestmem_ops = {
-	.orders			= BIT(0) | BIT(KVM_ORDER_2M) | BIT(KVM_ORDER_1G),
-	.invalidate_start	= kvm_guestmem_invalidate_start,
-	.invalidate_end		= kvm_guestmem_invalidate_end,
-	/* one table for all VM types: none may have memory that only the guest can read */
-#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
-	.prepare		= kvm_guestmem_prepare,
-#else
+	KVM_GUESTMEM_OPS,
 	.migrate		= kvm_guestmem_migrate,
-#endif
+};
+
+#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
+/* SEV-SNP: what a copy would show is not what the guest has written. */
+static struct guestmem_consumer_ops kvm_guestmem_snp_ops = {
+	KVM_GUESTMEM_OPS,
+	.prepare		= kvm_guestmem_prepare,
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE
 	.release		= kvm_guestmem_release,
 #endif
 };
+#endif
 
 void kvm_guestmem_init(struct module *module)
 {
 	kvm_guestmem_ops.owner = module;
+#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
+	kvm_guestmem_snp_ops.owner = module;
+#endif
 }
 
+/* The arch knows the type of the VM by now. */
 void kvm_guestmem_init_vm(struct kvm *kvm)
 {
 	kvm->guestmem.ops = &kvm_guestmem_ops;
+#ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
+	if (kvm->arch.vm_type == KVM_X86_SNP_VM)
+		kvm->guestmem.ops = &kvm_guestmem_snp_ops;
+#endif
 	kvm->guestmem.id = guestmem_new_consumer_id();
 }
 

@@ -20,16 +20,17 @@
 
 #define GUESTMEM_IOC_MAGIC	0xBB
 
-/* struct guestmem_info.flags */
+/* struct guestmem_info.flags; MOVABLE: made so, and the guest that has it can move it */
 #define GUESTMEM_INFO_MOVABLE		(1U << 0)
 #define GUESTMEM_INFO_NOHUGEPAGE	(1U << 1)
-/* on entry only: this is a struct guestmem_info_nodes */
+/* this is a struct guestmem_info_nodes */
 #define GUESTMEM_INFO_NODES		(1U << 8)
 
 /**
  * struct guestmem_info - what a guest file is and holds (GUESTMEM_GET_INFO)
  * @size: sizeof(struct guestmem_info), set by the caller
- * @flags: MOVABLE and NOHUGEPAGE on return; no other bit but NODES may be set on entry
+ * @flags: GUESTMEM_INFO_* on return; no other bit may be set on entry, where only NODES
+ *	   counts
  * @file_size: size of the file in bytes
  * @granule: bytes that the size and the offsets of the file are multiples of
  * @pages_4k: folios of 4K held
@@ -76,8 +77,8 @@ struct guestmem_info_nodes {
  * @moved: on return, bytes of the range that have moved
  * @failed: on return, bytes that are still elsewhere
  *
- * Folios are moved as a whole, in the size they have, also those that reach out of the
- * range.  What is not there, or is on the node already, counts nowhere.
+ * Folios are moved as a whole, also those that reach out of the range, and in the size they
+ * have, if there is memory of that size.  What is not there, or is on the node already, counts nowhere.
  */
 struct guestmem_migrate {
 	__u32 size;

@@ -1,239 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of guest memory, with a consumer that is no virtual machine.
- *
- * The mock consumer has a page table of one pfn per address, a lock and a
- * sequence count, and writes down every call.  It is stricter than KVM: it
- * notices a start without an end, a range that is told twice, and a page that
- * has left the file while it is mapped.
+ * KUnit tests of guest memory, with a consumer that is no virtual machine: bindings,
+ * invalidation, and what becomes of pages.  Moves and memory errors have suites of their
+ * own.
  */
 #include <kunit/test.h>
 #include <linux/fs.h>
 #include <linux/falloc.h>
-#include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/kthread.h>
-#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/shmem_fs.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
-#include <uapi/linux/memfd.h>
 
 #include "../internal.h"
-
-#define MOCK_PAGES	64
-/* far from file indices, so that the two are not mistaken for each other */
-#define MOCK_BASE	0x100000ULL
-
-/**
- * struct mock - a guest that keeps books
- * @consumer: as guestmem sees it
- * @test: the test that uses it
- * @lock: of the page table, the sequence and the log
- * @pte: pfn mapped at MOCK_BASE + i, 0 if none
- * @in_progress: invalidations between start and end
- * @seq: of the ended ones
- * @starts: number of invalidate_start
- * @bindings: number of bindings that the last start has overlapped
- * @first: lowest address of the last start
- * @end: address behind the highest of the last start
- * @present: folios in the file's range at the last start
- * @present_end: and at the last end
- * @prepared: number of pages prepared
- * @fail_prepare: errno for prepare
- */
-struct mock {
-	struct guestmem_consumer consumer;
-	struct kunit *test;
-	/* of the page table, the sequence and the log */
-	spinlock_t lock;
-	unsigned long pte[MOCK_PAGES];
-	int in_progress;
-	unsigned long seq;
-	int starts;
-	int bindings;
-	u64 first;
-	u64 end;
-	long present;
-	long present_end;
-	int prepared;
-	int fail_prepare;
-};
-
-/* release() has no consumer to count in */
-static atomic_t mock_released;
-
-static struct mock *to_mock(struct guestmem_consumer *consumer)
-{
-	return container_of(consumer, struct mock, consumer);
-}
-
-static long mock_count(const struct guestmem_invalidation *inv)
-{
-	unsigned long index;
-	long nr = 0;
-	void *entry;
-
-	xa_for_each_range(&inv->gm->inode->i_mapping->i_pages, index, entry,
-			  inv->start, inv->end - 1)
-		nr++;
-	return nr;
-}
-
-static void mock_unmap(struct mock *mock, u64 first, u64 end)
-{
-	u64 addr;
-
-	for (addr = first; addr < end; addr++)
-		if (addr - MOCK_BASE < MOCK_PAGES)
-			mock->pte[addr - MOCK_BASE] = 0;
-}
-
-static void mock_invalidate_start(struct guestmem_consumer *consumer,
-				  const struct guestmem_invalidation *inv)
-{
-	struct mock *mock = to_mock(consumer);
-	struct guestmem_binding *binding;
-
-	spin_lock(&mock->lock);
-	mock->in_progress++;
-	mock->starts++;
-	mock->bindings = 0;
-	mock->first = U64_MAX;
-	mock->end = 0;
-	for (binding = guestmem_first_binding(inv); binding;
-	     binding = guestmem_next_binding(inv, binding)) {
-		u64 first = guestmem_addr_first(binding, inv);
-		u64 end = guestmem_addr_end(binding, inv);
-
-		mock->bindings++;
-		mock->first = min(mock->first, first);
-		mock->end = max(mock->end, end);
-		mock_unmap(mock, first, end);
-	}
-	spin_unlock(&mock->lock);
-	mock->present = mock_count(inv);
-}
-
-static void mock_invalidate_end(struct guestmem_consumer *consumer,
-				const struct guestmem_invalidation *inv)
-{
-	struct mock *mock = to_mock(consumer);
-	struct guestmem_binding *binding;
-	u64 addr;
-
-	mock->present_end = mock_count(inv);
-	spin_lock(&mock->lock);
-	KUNIT_EXPECT_GT(mock->test, mock->in_progress, 0);
-	/* nobody has mapped anything in between */
-	for (binding = guestmem_first_binding(inv); binding;
-	     binding = guestmem_next_binding(inv, binding))
-		for (addr = guestmem_addr_first(binding, inv);
-		     addr < guestmem_addr_end(binding, inv); addr++)
-			if (addr - MOCK_BASE < MOCK_PAGES)
-				KUNIT_EXPECT_EQ(mock->test, 0,
-						mock->pte[addr - MOCK_BASE]);
-	mock->in_progress--;
-	mock->seq++;
-	spin_unlock(&mock->lock);
-}
-
-static int mock_prepare(struct guestmem_binding *binding, u64 addr,
-			unsigned long pfn, unsigned int order)
-{
-	struct mock *mock = to_mock(binding->consumer);
-
-	if (mock->fail_prepare)
-		return mock->fail_prepare;
-	mock->prepared += 1 << order;
-	return 0;
-}
-
-static void mock_release(unsigned long pfn, unsigned long nr)
-{
-	atomic_add(nr, &mock_released);
-}
-
-static const struct guestmem_consumer_ops mock_ops = {
-	.owner			= THIS_MODULE,
-	.orders			= GENMASK(30, 0),
-	.invalidate_start	= mock_invalidate_start,
-	.invalidate_end		= mock_invalidate_end,
-	.prepare		= mock_prepare,
-	.release		= mock_release,
-};
-
-static struct mock *mock_new(struct kunit *test)
-{
-	struct mock *mock = kunit_kzalloc(test, sizeof(*mock), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, mock);
-	mock->test = test;
-	spin_lock_init(&mock->lock);
-	mock->consumer.ops = &mock_ops;
-	mock->consumer.id = guestmem_new_consumer_id();
-	return mock;
-}
-
-/* One fault, as "mapping and invalidation" in bind.c describes it.  0, -EAGAIN or an errno. */
-static int mock_fault(struct mock *mock, struct guestmem_binding *binding, u64 addr)
-{
-	unsigned long pfn, seq;
-	int ret;
-
-	spin_lock(&mock->lock);
-	seq = mock->seq;
-	spin_unlock(&mock->lock);
-
-	ret = guestmem_get_pfn(binding, addr, &pfn, NULL);
-	if (ret)
-		return ret;
-
-	spin_lock(&mock->lock);
-	if (mock->in_progress || mock->seq != seq)
-		ret = -EAGAIN;
-	else
-		mock->pte[addr - MOCK_BASE] = pfn;
-	spin_unlock(&mock->lock);
-	guestmem_put_pfn(pfn);
-	return ret;
-}
-
-static struct guestmem *to_gm(struct file *file)
-{
-	return file_inode(file)->i_private;
-}
-
-static struct file *new_file(struct kunit *test, unsigned long npages)
-{
-	struct file *file = shmem_file_setup("guestmem-kunit",
-					     npages << PAGE_SHIFT, VM_NORESERVE);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_ASSERT_EQ(test, 0, guestmem_memfd_init(file, MFD_GUEST));
-	return file;
-}
-
-/* The last reference of a kernel thread is dropped by a worker. */
-static void put_file(struct file *file)
-{
-	fput(file);
-	flush_delayed_fput();
-}
-
-static struct guestmem_binding *bind(struct kunit *test, struct mock *mock,
-				     struct file *file, pgoff_t index,
-				     unsigned long npages, u64 addr)
-{
-	struct guestmem_binding *binding;
-
-	binding = guestmem_bind(file, &mock->consumer, (u64)index << PAGE_SHIFT,
-				npages, addr, NULL);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, binding);
-	return binding;
-}
+#include "mock.h"
 
 static int try_bind(struct mock *mock, struct file *file, u64 offset,
 		    unsigned long npages)
@@ -247,31 +30,11 @@ static int try_bind(struct mock *mock, struct file *file, u64 offset,
 	return 0;
 }
 
-static int punch(struct file *file, pgoff_t index, unsigned long npages)
-{
-	return vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			     index << PAGE_SHIFT, npages << PAGE_SHIFT);
-}
-
-/* An mm for the test's thread: to own files, and to populate from. */
-static int guestmem_test_init(struct kunit *test)
-{
-	unsigned long addr = kunit_vm_mmap(test, NULL, 0, 4 * PAGE_SIZE,
-					   PROT_READ | PROT_WRITE,
-					   MAP_ANONYMOUS | MAP_PRIVATE, 0);
-
-	if (!addr)
-		return -ENOMEM;
-	test->priv = (void *)addr;
-	atomic_set(&mock_released, 0);
-	return 0;
-}
-
 /* R2, C15: what must not be bound, and that nothing is left of the attempt */
 static void bind_rules(struct kunit *test)
 {
-	struct mock *mock = mock_new(test), *other = mock_new(test);
-	struct file *file = new_file(test, 16);
+	struct mock *mock = mock_new(test, &mock_ops), *other = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 16, 0);
 	struct guestmem_binding *binding;
 	struct file *plain;
 
@@ -284,62 +47,61 @@ static void bind_rules(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 0, ULONG_MAX));
 	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, file, 1ULL << 63, 1));
 	/* a failed attempt does not make the file anybody's */
-	KUNIT_EXPECT_EQ(test, 0, to_gm(file)->vm_id);
+	KUNIT_EXPECT_EQ(test, 0, mock_gm(file)->vm_id);
 
-	binding = bind(test, mock, file, 4, 4, MOCK_BASE);
+	binding = mock_bind(test, mock, file, 4, 4, MOCK_BASE);
 	KUNIT_EXPECT_EQ(test, -EEXIST, try_bind(mock, file, 0, 5));
 	KUNIT_EXPECT_EQ(test, -EEXIST, try_bind(mock, file, 7 * PAGE_SIZE, 1));
 	KUNIT_EXPECT_EQ(test, -EBUSY, try_bind(other, file, 8 * PAGE_SIZE, 1));
 	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 0, 4));
 	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 8 * PAGE_SIZE, 8));
-	KUNIT_EXPECT_EQ(test, 1, to_gm(file)->nr_bindings);
-	guestmem_unbind(binding);
-	KUNIT_EXPECT_EQ(test, 0, to_gm(file)->nr_bindings);
+	KUNIT_EXPECT_EQ(test, 1, mock_gm(file)->nr_bindings);
+	mock_unbind(test, binding);
+	KUNIT_EXPECT_EQ(test, 0, mock_gm(file)->nr_bindings);
 	/* for life */
 	KUNIT_EXPECT_EQ(test, -EBUSY, try_bind(other, file, 0, 1));
 	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 0, 16));
 
-	plain = shmem_file_setup("plain", PAGE_SIZE, VM_NORESERVE);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, plain);
+	plain = mock_keep_file(test, shmem_file_setup("plain", PAGE_SIZE, VM_NORESERVE));
 	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(mock, plain, 0, 1));
-	put_file(plain);
-	put_file(file);
+	mock_put_file(test, plain);
+	mock_put_file(test, file);
 }
 
 /* C17: a bind that its consumer takes back has not made the file anybody's */
 static void bind_aborted(struct kunit *test)
 {
-	struct mock *mock = mock_new(test), *other = mock_new(test);
-	struct file *file = new_file(test, 4);
+	struct mock *mock = mock_new(test, &mock_ops), *other = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 4, 0);
 	struct guestmem_binding *binding;
 
-	guestmem_abort_bind(bind(test, mock, file, 0, 4, MOCK_BASE));
-	KUNIT_EXPECT_EQ(test, 0, to_gm(file)->nr_bindings);
-	binding = bind(test, other, file, 0, 2, MOCK_BASE);
-	guestmem_abort_bind(bind(test, other, file, 2, 2, MOCK_BASE));
+	mock_abort_bind(test, mock_bind(test, mock, file, 0, 4, MOCK_BASE));
+	KUNIT_EXPECT_EQ(test, 0, mock_gm(file)->nr_bindings);
+	binding = mock_bind(test, other, file, 0, 2, MOCK_BASE);
+	mock_abort_bind(test, mock_bind(test, other, file, 2, 2, MOCK_BASE));
 	KUNIT_EXPECT_EQ(test, -EBUSY, try_bind(mock, file, 2 * PAGE_SIZE, 2));
-	guestmem_unbind(binding);
-	put_file(file);
+	mock_unbind(test, binding);
+	mock_put_file(test, file);
 }
 
 /* a file that was made for one guest is no other's */
 static void bind_born_bound(struct kunit *test)
 {
-	struct mock *mock = mock_new(test), *other = mock_new(test);
-	struct file *file = guestmem_create("born", PAGE_SIZE, 0, &mock->consumer);
+	struct mock *mock = mock_new(test, &mock_ops), *other = mock_new(test, &mock_ops);
+	struct file *file;
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	file = mock_keep_file(test, guestmem_create("born", PAGE_SIZE, 0, &mock->consumer));
 	KUNIT_EXPECT_EQ(test, -EINVAL, try_bind(other, file, 0, 1));
 	KUNIT_EXPECT_EQ(test, 0, try_bind(mock, file, 0, 1));
-	put_file(file);
+	mock_put_file(test, file);
 }
 
 /* design, invariants 3 and 6: zeroed once, prepared once, no reference kept */
 static void get_pfn(struct kunit *test)
 {
-	struct mock *mock = mock_new(test);
-	struct file *file = new_file(test, 8);
-	struct guestmem_binding *binding = bind(test, mock, file, 2, 4, MOCK_BASE);
+	struct mock *mock = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 8, 0);
+	struct guestmem_binding *binding = mock_bind(test, mock, file, 2, 4, MOCK_BASE);
 	unsigned long pfn, again;
 	unsigned int order = 9;
 	void *kaddr;
@@ -372,7 +134,7 @@ static void get_pfn(struct kunit *test)
 
 	/* given pages are released when they go, others are not */
 	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 8 * PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 0, 8));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 0, 8));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&mock_released));
 	KUNIT_EXPECT_EQ(test, 0, file_inode(file)->i_mapping->nrpages);
 	/* and a new page is a new page: prepared again, and zero again */
@@ -383,8 +145,8 @@ static void get_pfn(struct kunit *test)
 	kunmap_local(kaddr);
 	guestmem_put_pfn(pfn);
 
-	guestmem_unbind(binding);
-	put_file(file);
+	mock_unbind(test, binding);
+	mock_put_file(test, file);
 	KUNIT_EXPECT_EQ(test, 2, atomic_read(&mock_released));
 }
 
@@ -454,34 +216,34 @@ static void max_order(struct kunit *test)
 /* C2, C3, C4: one pair for all bindings, around the removal, clamped */
 static void invalidate_bracket(struct kunit *test)
 {
-	struct mock *mock = mock_new(test);
-	struct file *file = new_file(test, 32);
-	struct guestmem_binding *low = bind(test, mock, file, 4, 4, MOCK_BASE);
-	struct guestmem_binding *high = bind(test, mock, file, 12, 8, MOCK_BASE + 20);
+	struct mock *mock = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 32, 0);
+	struct guestmem_binding *low = mock_bind(test, mock, file, 4, 4, MOCK_BASE);
+	struct guestmem_binding *high = mock_bind(test, mock, file, 12, 8, MOCK_BASE + 20);
 
 	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 32 * PAGE_SIZE));
 
 	/* beside and between the bindings: nobody is told */
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 0, 4));
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 8, 4));
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 20, 12));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 0, 4));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 8, 4));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 20, 12));
 	KUNIT_EXPECT_EQ(test, 0, mock->starts);
 
 	/* first and last page */
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 0, 5));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 0, 5));
 	KUNIT_EXPECT_EQ(test, MOCK_BASE, mock->first);
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 1, mock->end);
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 7, 5));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 7, 5));
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 3, mock->first);
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 4, mock->end);
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 19, 1));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 19, 1));
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 27, mock->first);
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 28, mock->end);
 	KUNIT_EXPECT_EQ(test, 3, mock->starts);
 
 	/* both at once; the pages go between start and end */
 	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 32 * PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 5, 10));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 5, 10));
 	KUNIT_EXPECT_EQ(test, 4, mock->starts);
 	KUNIT_EXPECT_EQ(test, 2, mock->bindings);
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 1, mock->first);
@@ -498,41 +260,39 @@ static void invalidate_bracket(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 26, mock->first);
 	KUNIT_EXPECT_EQ(test, MOCK_BASE + 28, mock->end);
 
-	guestmem_unbind(low);
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 4, 4));
+	mock_unbind(test, low);
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 4, 4));
 	KUNIT_EXPECT_EQ(test, 5, mock->starts);
-	guestmem_unbind(high);
-	put_file(file);
+	mock_unbind(test, high);
+	mock_put_file(test, file);
 }
 
 /* C5: a binding keeps the memory; the last of file and bindings frees it */
 static void lifetime(struct kunit *test)
 {
-	struct mock *mock = mock_new(test);
-	struct file *file = new_file(test, 4);
-	struct guestmem_binding *a = bind(test, mock, file, 0, 2, MOCK_BASE);
-	struct guestmem_binding *b = bind(test, mock, file, 2, 2, MOCK_BASE + 2);
+	struct mock *mock = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 4, 0);
+	struct guestmem_binding *a = mock_bind(test, mock, file, 0, 2, MOCK_BASE);
+	struct guestmem_binding *b = mock_bind(test, mock, file, 2, 2, MOCK_BASE + 2);
 
 	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, a, MOCK_BASE));
 	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, b, MOCK_BASE + 2));
-	put_file(file);
+	mock_put_file(test, file);
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&mock_released));
 	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, b, MOCK_BASE + 3));
-	guestmem_unbind(a);
-	flush_delayed_fput();
+	mock_unbind(test, a);
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&mock_released));
 	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, b, MOCK_BASE + 2));
-	guestmem_unbind(b);
-	flush_delayed_fput();
+	mock_unbind(test, b);
 	KUNIT_EXPECT_EQ(test, 3, atomic_read(&mock_released));
 }
 
 /* R19, C11: unmapped, kept, and reported; the neighbours stay usable */
 static void memory_error(struct kunit *test)
 {
-	struct mock *mock = mock_new(test);
-	struct file *file = new_file(test, 4);
-	struct guestmem_binding *binding = bind(test, mock, file, 0, 4, MOCK_BASE);
+	struct mock *mock = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 4, 0);
+	struct guestmem_binding *binding = mock_bind(test, mock, file, 0, 4, MOCK_BASE);
 	struct address_space *mapping = file->f_mapping;
 	struct folio *folio;
 	int i;
@@ -559,8 +319,8 @@ static void memory_error(struct kunit *test)
 	ClearPageHWPoison(folio_page(folio, 0));
 	folio_put(folio);
 	KUNIT_EXPECT_EQ(test, 0, mock_fault(mock, binding, MOCK_BASE + 1));
-	guestmem_unbind(binding);
-	put_file(file);
+	mock_unbind(test, binding);
+	mock_put_file(test, file);
 }
 
 struct populate_args {
@@ -588,16 +348,20 @@ static int populate_one(struct guestmem_binding *binding, u64 addr,
 	kaddr = kmap_local_pfn(pfn);
 	left = copy_from_user(kaddr, src, PAGE_SIZE);
 	kunmap_local(kaddr);
-	return left ? -EFAULT : args->error;
+	if (left)
+		return -EFAULT;
+	if (!args->error)
+		mock_own(addr, pfn);
+	return args->error;
 }
 
 /* C12: the source is made present before invalidate_lock is taken */
 static void populate(struct kunit *test)
 {
 	struct populate_args args = { .test = test };
-	struct mock *mock = mock_new(test);
-	struct file *file = new_file(test, 8);
-	struct guestmem_binding *binding = bind(test, mock, file, 0, 4, MOCK_BASE);
+	struct mock *mock = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 8, 0);
+	struct guestmem_binding *binding = mock_bind(test, mock, file, 0, 4, MOCK_BASE);
 	char __user *src = (char __user *)(unsigned long)test->priv;
 	unsigned long pfn;
 	char *kaddr;
@@ -639,14 +403,14 @@ static void populate(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, memchr_inv(kaddr, 0, PAGE_SIZE));
 	kunmap_local(kaddr);
 	guestmem_put_pfn(pfn);
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 3, 1));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 3, 1));
 	/* the end of the binding is the end */
 	args = (struct populate_args){ .test = test };
 	KUNIT_EXPECT_EQ(test, 1, guestmem_populate(binding, MOCK_BASE + 3, src, 4,
 						   populate_one, &args));
 
-	guestmem_unbind(binding);
-	put_file(file);
+	mock_unbind(test, binding);
+	mock_put_file(test, file);
 }
 
 /* a store that has memory for the first five pages only */
@@ -665,9 +429,9 @@ static int failing_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start,
 static void failed_fallocate(struct kunit *test)
 {
 	struct guestmem_store_ops store = guestmem_shmem_store;
-	struct file *file = new_file(test, 8);
+	struct file *file = mock_file(test, 8, 0);
 	struct xarray *pages = &file->f_mapping->i_pages;
-	struct guestmem *gm = to_gm(file);
+	struct guestmem *gm = mock_gm(file);
 
 	store.get_folio = failing_get_folio;
 	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, PAGE_SIZE, PAGE_SIZE));
@@ -685,33 +449,29 @@ static void failed_fallocate(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xa_marked(pages, GUESTMEM_MARK_NEW));
 	KUNIT_EXPECT_EQ(test, 0, vfs_fallocate(file, 0, 0, 8 * PAGE_SIZE));
 	KUNIT_EXPECT_FALSE(test, xa_marked(pages, GUESTMEM_MARK_NEW));
-	put_file(file);
+	mock_put_file(test, file);
 }
 
 /* R5, R6, C9: a huge folio that is given in parts, and then punched in parts */
 static void huge_in_parts(struct kunit *test)
 {
-	struct mock *mock = mock_new(test);
-	struct file *file = new_file(test, 2 * HPAGE_PMD_NR);
+	struct mock *mock = mock_new(test, &mock_ops);
+	struct file *file = mock_file(test, 2 * HPAGE_PMD_NR, 0);
 	struct guestmem_binding *low, *high;
 	unsigned int order = HPAGE_PMD_ORDER;
-	struct guestmem *gm = to_gm(file);
+	struct guestmem *gm = mock_gm(file);
 	struct folio *folio;
 	unsigned long pfn;
 
 	/* two bindings share a folio; the one is aligned, the other is not */
-	low = bind(test, mock, file, 0, 256, MOCK_BASE);
-	high = bind(test, mock, file, 256, 1, MOCK_BASE + 1000);
+	low = mock_bind(test, mock, file, 0, 256, MOCK_BASE);
+	high = mock_bind(test, mock, file, 256, 1, MOCK_BASE + 1000);
 	KUNIT_ASSERT_EQ(test, 0, guestmem_get_pfn(low, MOCK_BASE + 3, &pfn, &order));
 	KUNIT_EXPECT_EQ(test, 8, order);
 	guestmem_put_pfn(pfn);
 	folio = xa_load(&file->f_mapping->i_pages, 0);
-	if (folio_order(folio) != HPAGE_PMD_ORDER) {
-		guestmem_unbind(low);
-		guestmem_unbind(high);
-		put_file(file);
+	if (folio_order(folio) != HPAGE_PMD_ORDER)
 		kunit_skip(test, "no huge page to be had");
-	}
 	KUNIT_EXPECT_EQ(test, 1 << order, mock->prepared);
 	KUNIT_EXPECT_TRUE(test, guestmem_given(gm, folio, 0, 1 << order));
 	KUNIT_EXPECT_FALSE(test, guestmem_given(gm, folio, 256, 1));
@@ -725,7 +485,7 @@ static void huge_in_parts(struct kunit *test)
 	guestmem_put_pfn(pfn);
 
 	/* a hole on the border splits it; only what was given is released */
-	KUNIT_EXPECT_EQ(test, 0, punch(file, 256, 2));
+	KUNIT_EXPECT_EQ(test, 0, mock_punch(file, 256, 2));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&mock_released));
 	KUNIT_EXPECT_EQ(test, HPAGE_PMD_NR - 2, file->f_mapping->nrpages);
 	KUNIT_EXPECT_EQ(test, pfn - 256, folio_pfn(xa_load(&file->f_mapping->i_pages, 0)));
@@ -733,9 +493,9 @@ static void huge_in_parts(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, guestmem_marked(gm, 300, GUESTMEM_MARK_GIVEN));
 	KUNIT_EXPECT_TRUE(test, xa_empty(&gm->maps));
 
-	guestmem_unbind(low);
-	guestmem_unbind(high);
-	put_file(file);
+	mock_unbind(test, low);
+	mock_unbind(test, high);
+	mock_put_file(test, file);
 }
 
 static bool page_is(struct folio *folio, unsigned long nr, int byte)
@@ -750,8 +510,8 @@ static bool page_is(struct folio *folio, unsigned long nr, int byte)
 /* invariant 6, C9: holes are zeroed once, when they are filled, and nothing else is */
 static void holes(struct kunit *test)
 {
-	struct file *file = new_file(test, HPAGE_PMD_NR);
-	struct guestmem *gm = to_gm(file);
+	struct file *file = mock_file(test, HPAGE_PMD_NR, 0);
+	struct guestmem *gm = mock_gm(file);
 	unsigned long first = 0;
 	struct folio *folio;
 	int i;
@@ -802,7 +562,7 @@ out:
 	guestmem_map_drop(gm, 0);
 	folio_unlock(folio);
 	folio_put(folio);
-	put_file(file);
+	mock_put_file(test, file);
 	if (i != HPAGE_PMD_ORDER)
 		kunit_skip(test, "no huge page to be had");
 }
@@ -851,22 +611,22 @@ static int race_fault(void *data)
 /* C2, C8: punch against faults; nothing leaves the file while it is mapped */
 static void punch_against_fault(struct kunit *test)
 {
-	struct race race = { .mock = mock_new(test), .file = new_file(test, 8) };
+	struct race race = { .mock = mock_new(test, &mock_ops), .file = mock_file(test, 8, 0) };
 	struct task_struct *task;
 	int i;
 
-	race.binding = bind(test, race.mock, race.file, 0, 8, MOCK_BASE);
+	race.binding = mock_bind(test, race.mock, race.file, 0, 8, MOCK_BASE);
 	task = kthread_run(race_fault, &race, "guestmem-race");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	for (i = 0; i < 2000 || !READ_ONCE(race.faults); i++) {
-		KUNIT_EXPECT_EQ(test, 0, punch(race.file, i % 8, 8 - i % 8));
+		KUNIT_EXPECT_EQ(test, 0, mock_punch(race.file, i % 8, 8 - i % 8));
 		cond_resched();
 	}
 	kthread_stop(task);
 	KUNIT_EXPECT_EQ(test, 0, race.lost);
 	kunit_info(test, "%lu faults, %lu retried", race.faults, race.retries);
-	guestmem_unbind(race.binding);
-	put_file(race.file);
+	mock_unbind(test, race.binding);
+	mock_put_file(test, race.file);
 }
 
 static struct kunit_case guestmem_test_cases[] = {
@@ -888,7 +648,7 @@ static struct kunit_case guestmem_test_cases[] = {
 
 static struct kunit_suite guestmem_test_suite = {
 	.name = "guestmem",
-	.init = guestmem_test_init,
+	.init = mock_init,
 	.test_cases = guestmem_test_cases,
 };
 
