@@ -35,11 +35,14 @@ check: ## checkpatch, sparse, W=1, kernel-doc, series and ownership (cold 4 min,
 bench: ## instructions per call, all stores against native, ARGS="..." (cold 15 min, then 7 min)
 	@scripts/bench $(ARGS)
 
+tdxmod-driver: ## the software TDX module in user space, a call a line: build/tdxmod-driver (10 s)
+	@scripts/tdxmod driver
+
 export-series: ## overlay and patches as a mailable series in build/series, BUILD=1 builds each step
 	@scripts/export-series $(if $(BUILD),--build)
 
 clean: ## remove build/; CACHE=1 removes the shared cache too
 	@scripts/clean $(if $(CACHE),--cache)
 
-.PHONY: help run test kernel print-image boot check bench export-series clean
+.PHONY: help run test kernel print-image boot check bench tdxmod-driver export-series clean
 .DEFAULT_GOAL := help

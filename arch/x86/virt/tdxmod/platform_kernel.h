@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _TDXMOD_PLATFORM_KERNEL_H
+#define _TDXMOD_PLATFORM_KERNEL_H
+
+/* The kernel's side of platform.h. */
+
+#include <crypto/hash.h>
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/build_bug.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/pfn.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+#include <linux/topology.h>
+#include <linux/types.h>
+
+static inline void *tdxmod_map(u64 pa)
+{
+	return pfn_valid(PHYS_PFN(pa)) ? kmap_local_pfn(PHYS_PFN(pa)) : NULL;
+}
+
+static inline void tdxmod_unmap(void *va)
+{
+	kunmap_local(va);
+}
+
+/* Nobody has the key any more: what is read is neither the old content nor zero. */
+#define TDXMOD_SCRUBBED		0xd5
+
+static inline void tdxmod_scrub(u64 pa, u64 size)
+{
+	u64 end = pa + size;
+	void *va;
+
+	for (; pa < end; pa += PAGE_SIZE) {
+		va = tdxmod_map(pa);
+		if (!va)
+			continue;
+		memset(va, TDXMOD_SCRUBBED, PAGE_SIZE);
+		tdxmod_unmap(va);
+	}
+}
+
+static inline void *tdxmod_alloc(size_t size)
+{
+	return kvzalloc(size, GFP_KERNEL_ACCOUNT);
+}
+
+static inline void tdxmod_free(const void *p)
+{
+	kvfree(p);
+}
+
+static inline struct shash_desc *tdxmod_sha384_new(void)
+{
+	struct crypto_shash *tfm = crypto_alloc_shash("sha384", 0, 0);
+	struct shash_desc *desc;
+
+	if (IS_ERR(tfm))
+		return NULL;
+	desc = kzalloc(sizeof(*desc) + crypto_shash_descsize(tfm), GFP_KERNEL_ACCOUNT);
+	if (!desc) {
+		crypto_free_shash(tfm);
+		return NULL;
+	}
+	desc->tfm = tfm;
+	return desc;
+}
+
+static inline void tdxmod_sha384_delete(struct shash_desc *desc)
+{
+	if (!desc)
+		return;
+	crypto_free_shash(desc->tfm);
+	kfree_sensitive(desc);
+}
+
+/* A software digest of memory that is there does not fail. */
+static inline void tdxmod_sha384_start(struct shash_desc *desc)
+{
+	WARN_ON_ONCE(crypto_shash_init(desc));
+}
+
+static inline void tdxmod_sha384_add(struct shash_desc *desc, const void *data, size_t len)
+{
+	WARN_ON_ONCE(crypto_shash_update(desc, data, len));
+}
+
+static inline void tdxmod_sha384_end(struct shash_desc *desc, u8 *digest)
+{
+	WARN_ON_ONCE(crypto_shash_final(desc, digest));
+}
+
+typedef struct shash_desc tdxmod_sha384;
+
+static inline bool tdxmod_interrupt_pending(void)
+{
+	return need_resched();
+}
+
+static inline int tdxmod_this_lp(void)
+{
+	return raw_smp_processor_id();
+}
+
+static inline unsigned int tdxmod_this_package(void)
+{
+	return topology_logical_package_id(raw_smp_processor_id());
+}
+
+static inline u64 tdxmod_now(void)
+{
+	return ktime_get_mono_fast_ns();
+}
+
+#define tdxmod_complain(fmt, ...) pr_err_ratelimited("tdxmod: " fmt, ##__VA_ARGS__)
+
+#endif /* _TDXMOD_PLATFORM_KERNEL_H */

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The Secure EPT of a TD: walking it, and what may become of an entry.
+ *
+ * Tables are pages that the host has given with TDH.MEM.SEPT.ADD; the root is one of
+ * the TD's control pages.  An entry is changed by who has locked it, with a bit of the
+ * entry itself, or by who has the TDR exclusive.
+ *
+ * What an operation may do with an entry is decided by one table, and every change goes
+ * through sept_change(), which compares it with that table.
+ */
+#include "internal.h"
+
+const struct sept_state_info sept_states[SEPT_NR_STATES + 1] = {
+#define STATE_INFO(_name, _code, _arch, _rwx, _props, _child)	\
+	[SEPT_##_name] = {					\
+		.name = #_name, .code = _code, .arch = _arch,	\
+		.rwx = _rwx, .props = _props, .child = SEPT_##_child, \
+	},
+	SEPT_STATES(STATE_INFO)
+#undef STATE_INFO
+	[SEPT_GARBAGE] = { .name = "garbage", .child = SEPT_GARBAGE },
+};
+
+#define TO(state)	{ SEPT_LEGAL, SEPT_##state }
+#define SAME(state)	[SEPT_##state] = TO(state)
+#define ALREADY(state)	[SEPT_##state] = { SEPT_ALREADY, SEPT_##state }
+#define MISMATCH(state)	[SEPT_##state] = { SEPT_MISMATCH, SEPT_##state }
+#define EXIT(state)	[SEPT_##state] = { SEPT_EXIT, SEPT_##state }
+
+/*
+ * What is not here is SEPT_INCORRECT.  Two results depend on more than the state, see
+ * change_allowed(): REMOVE makes REMOVED during an import, and PROMOTE makes what the
+ * children are.
+ */
+static const struct sept_rule rules[SEPT_NR_OPS][SEPT_NR_STATES] = {
+	[SEPT_OP_SEPT_ADD] = {
+		[SEPT_FREE]			= TO(NL_MAPPED),
+	},
+	[SEPT_OP_SEPT_ADD_EXISTING] = {
+		[SEPT_FREE]			= TO(NL_MAPPED),
+		ALREADY(NL_MAPPED),
+	},
+	[SEPT_OP_PAGE_ADD] = {
+		[SEPT_FREE]			= TO(MAPPED),
+	},
+	[SEPT_OP_AUG] = {
+		[SEPT_FREE]			= TO(PENDING),
+		[SEPT_REMOVED]			= TO(PENDING),
+	},
+	[SEPT_OP_BLOCK] = {
+		[SEPT_MAPPED]			= TO(BLOCKED),
+		[SEPT_BLOCKEDW]			= TO(BLOCKED),
+		[SEPT_PENDING]			= TO(PENDING_BLOCKED),
+		[SEPT_PENDING_BLOCKEDW]		= TO(PENDING_BLOCKED),
+		[SEPT_NL_MAPPED]		= TO(NL_BLOCKED),
+		ALREADY(BLOCKED), ALREADY(PENDING_BLOCKED), ALREADY(NL_BLOCKED),
+	},
+	[SEPT_OP_UNBLOCK] = {
+		[SEPT_BLOCKED]			= TO(MAPPED),
+		[SEPT_PENDING_BLOCKED]		= TO(PENDING),
+		[SEPT_NL_BLOCKED]		= TO(NL_MAPPED),
+	},
+	[SEPT_OP_REMOVE] = {
+		[SEPT_MAPPED]			= TO(FREE),
+		[SEPT_BLOCKED]			= TO(FREE),
+		[SEPT_BLOCKEDW]			= TO(FREE),
+		[SEPT_PENDING]			= TO(FREE),
+		[SEPT_PENDING_BLOCKED]		= TO(FREE),
+		[SEPT_PENDING_BLOCKEDW]		= TO(FREE),
+	},
+	[SEPT_OP_SEPT_REMOVE] = {
+		[SEPT_NL_MAPPED]		= TO(FREE),
+		[SEPT_NL_BLOCKED]		= TO(FREE),
+	},
+	[SEPT_OP_PROMOTE] = {
+		[SEPT_NL_MAPPED]		= TO(MAPPED),
+		[SEPT_NL_BLOCKED]		= TO(MAPPED),
+	},
+	[SEPT_OP_DEMOTE] = {
+		[SEPT_MAPPED]			= TO(NL_MAPPED),
+		[SEPT_BLOCKED]			= TO(NL_MAPPED),
+		[SEPT_PENDING]			= TO(NL_MAPPED),
+		[SEPT_PENDING_BLOCKED]		= TO(NL_MAPPED),
+	},
+	[SEPT_OP_RELOCATE] = {
+		[SEPT_BLOCKED]			= TO(MAPPED),
+		[SEPT_PENDING_BLOCKED]		= TO(PENDING),
+		SAME(MAPPED), SAME(PENDING), SAME(BLOCKEDW), SAME(PENDING_BLOCKEDW),
+		SAME(EXPORTED_BLOCKEDW), SAME(EXPORTED_DIRTY),
+		SAME(EXPORTED_DIRTY_BLOCKEDW), SAME(PENDING_EXPORTED_BLOCKEDW),
+		SAME(PENDING_EXPORTED_DIRTY), SAME(PENDING_EXPORTED_DIRTY_BLOCKEDW),
+	},
+	[SEPT_OP_EXTEND] = {
+		SAME(MAPPED),
+	},
+	[SEPT_OP_MEM_RD] = {
+		SAME(MAPPED), SAME(BLOCKEDW), SAME(EXPORTED_BLOCKEDW),
+		SAME(EXPORTED_DIRTY), SAME(EXPORTED_DIRTY_BLOCKEDW),
+	},
+	[SEPT_OP_MEM_WR] = {
+		SAME(MAPPED), SAME(EXPORTED_DIRTY),
+	},
+	[SEPT_OP_ACCEPT] = {
+		[SEPT_PENDING]			= TO(MAPPED),
+		[SEPT_PENDING_EXPORTED_DIRTY]	= TO(EXPORTED_DIRTY),
+		ALREADY(MAPPED), ALREADY(BLOCKEDW), ALREADY(EXPORTED_BLOCKEDW),
+		ALREADY(EXPORTED_DIRTY), ALREADY(EXPORTED_DIRTY_BLOCKEDW),
+		MISMATCH(NL_MAPPED), MISMATCH(NL_BLOCKED), MISMATCH(REMOVED),
+		EXIT(FREE), EXIT(BLOCKED), EXIT(PENDING_BLOCKED), EXIT(PENDING_BLOCKEDW),
+		EXIT(PENDING_EXPORTED_BLOCKEDW), EXIT(PENDING_EXPORTED_DIRTY_BLOCKEDW),
+	},
+	[SEPT_OP_ATTR_RD] = {
+		SAME(MAPPED), SAME(BLOCKEDW), SAME(EXPORTED_BLOCKEDW),
+		SAME(EXPORTED_DIRTY), SAME(EXPORTED_DIRTY_BLOCKEDW), SAME(PENDING),
+		SAME(PENDING_BLOCKEDW), SAME(PENDING_EXPORTED_BLOCKEDW),
+		SAME(PENDING_EXPORTED_DIRTY), SAME(PENDING_EXPORTED_DIRTY_BLOCKEDW),
+		EXIT(FREE), EXIT(REMOVED), EXIT(BLOCKED), EXIT(PENDING_BLOCKED),
+		EXIT(NL_MAPPED), EXIT(NL_BLOCKED),
+	},
+	[SEPT_OP_ATTR_WR] = {
+		SAME(MAPPED), SAME(EXPORTED_DIRTY), SAME(PENDING), SAME(PENDING_EXPORTED_DIRTY),
+		MISMATCH(NL_MAPPED), MISMATCH(NL_BLOCKED), MISMATCH(REMOVED),
+		EXIT(FREE), EXIT(BLOCKED), EXIT(BLOCKEDW), EXIT(EXPORTED_BLOCKEDW),
+		EXIT(EXPORTED_DIRTY_BLOCKEDW), EXIT(PENDING_BLOCKED), EXIT(PENDING_BLOCKEDW),
+		EXIT(PENDING_EXPORTED_BLOCKEDW), EXIT(PENDING_EXPORTED_DIRTY_BLOCKEDW),
+	},
+};
+
+struct sept_rule sept_judge(enum sept_op op, enum sept_state state)
+{
+	static const struct sept_rule garbage = { SEPT_INCORRECT, SEPT_GARBAGE };
+
+	return state < SEPT_NR_STATES ? rules[op][state] : garbage;
+}
+
+static bool change_allowed(enum sept_op op, enum sept_state from, enum sept_state to)
+{
+	struct sept_rule rule = sept_judge(op, from);
+
+	if (rule.verdict != SEPT_LEGAL)
+		return false;
+	/* an interrupted ACCEPT notes how far it came */
+	if (to == rule.to || to == from)
+		return true;
+	return (op == SEPT_OP_REMOVE && to == SEPT_REMOVED) ||
+	       (op == SEPT_OP_PROMOTE && to == SEPT_PENDING);
+}
+
+struct sept_entry sept_read(const struct tdxmod *mod, u64 pa, int level)
+{
+	return mod->config.encoding->decode(phys_read64(pa), level);
+}
+
+/* Write an entry; its lock, and the mark that a host wants it, stay as they are. */
+void sept_write(const struct tdxmod *mod, u64 pa, int level, const struct sept_entry *entry)
+{
+	u64 kept = mod->config.encoding->lock_bit | mod->config.encoding->host_bit;
+	u64 raw = mod->config.encoding->encode(entry, level) & ~kept;
+	u64 old = phys_read64(pa);
+
+	while (!phys_cmpxchg64(pa, &old, raw | (old & kept)))
+		;
+}
+
+/* A table without pages, for entries of @level. */
+void sept_init_table(const struct tdxmod *mod, u64 pa, int level)
+{
+	struct sept_entry entry = { .state = SEPT_FREE };
+
+	phys_fill_page(pa, mod->config.encoding->encode(&entry, level));
+}
+
+/*
+ * Lock an entry and return in *@entry what it is.  A host that finds it locked leaves a
+ * mark, at which guests give way, and wipes it away when it succeeds.
+ */
+bool sept_lock_entry(const struct tdxmod *mod, u64 pa, int level, bool guest,
+		     struct sept_entry *entry)
+{
+	const struct tdxmod_encoding *encoding = mod->config.encoding;
+	u64 old = phys_read64(pa), next;
+	bool locked;
+
+	do {
+		*entry = encoding->decode(old, level);
+		locked = !entry->locked && !(guest && entry->host_first);
+		if (locked)
+			next = (old | encoding->lock_bit) & ~encoding->host_bit;
+		else if (guest)
+			return false;
+		else
+			next = old | encoding->host_bit;
+	} while (!phys_cmpxchg64(pa, &old, next));
+	return locked;
+}
+
+void sept_unlock_entry(const struct tdxmod *mod, u64 pa)
+{
+	u64 old = phys_read64(pa);
+
+	while (!phys_cmpxchg64(pa, &old, old & ~mod->config.encoding->lock_bit))
+		;
+}
+
+/*
+ * Walk to the entry of @level for @gpa, or to where the way ends: at an entry that
+ * leads nowhere or maps a page.  So there is no way through a blocked table.
+ */
+void sept_walk(const struct tdxmod_td *td, u64 gpa, int level, struct sept_walk *walk)
+{
+	u64 table = td->tdcx[TDXMOD_TDCX_ROOT];
+
+	for (walk->level = td->root_level; ; walk->level--) {
+		walk->pa = table + (gpa >> level_shift(walk->level)) % TDXMOD_ENTRIES * 8;
+		walk->entry = sept_read(td->mod, walk->pa, walk->level);
+		if (walk->level == level || !sept_rwx(&walk->entry) ||
+		    sept_is(&walk->entry, SEPT_LEAF))
+			return;
+		table = walk->entry.hpa;
+	}
+}
+
+/* Tell the host what was found where the walk ended. */
+void sept_details(struct tdxmod_call *call, const struct sept_walk *walk)
+{
+	sept_view(&walk->entry, walk->level, &call->regs->rcx, &call->regs->rdx);
+}
+
+/* The only way an entry changes its state. */
+void sept_change(struct tdxmod *mod, struct sept_walk *walk, enum sept_op op,
+		 enum sept_state state, u64 hpa, u16 progress)
+{
+	if (!change_allowed(op, walk->entry.state, state))
+		tdxmod_broken(mod, "S-EPT transition, operation * 256 + old * 16 + new:",
+			      op * 256 + walk->entry.state * 16 + state);
+	walk->entry.state = state;
+	walk->entry.hpa = hpa;
+	walk->entry.progress = progress;
+	sept_write(mod, walk->pa, walk->level, &walk->entry);
+}
