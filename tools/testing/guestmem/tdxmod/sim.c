@@ -8,6 +8,13 @@
 #define PAGE_BYTES	4096
 #define REGION_PAGES	512
 
+/* Machines come and go by the thousand: what they leave must be used again soon. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=4";
+}
+
 struct sim_machine sim = { .polls = SIM_NEVER, .allocations = SIM_NEVER };
 
 /* pages of 4K by 2M regions; both exist from when they are first mapped */

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tdxmod-test: runs all tests, or those that are named, and prints TAP.
+ */
+#include "test.h"
+
+static const struct test *const suites[] = { sept_tests, life_tests, mrtd_tests };
+
+static bool failed;
+static unsigned int said;
+
+#define MOST_SAID	10
+
+void test_failed(const char *file, int line, const char *what, u64 got, u64 expected)
+{
+	failed = true;
+	if (said++ < MOST_SAID)
+		printf("# %s:%d: %s: 0x%llx, expected 0x%llx\n", file, line, what,
+		       (unsigned long long)got, (unsigned long long)expected);
+}
+
+static bool wanted(const char *name, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], name))
+			return true;
+	}
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int number = 0, bad = 0, i;
+	const struct test *test;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("TAP version 13");
+	for (i = 0; i < ARRAY_SIZE(suites); i++) {
+		for (test = suites[i]; test->name; test++) {
+			if (!wanted(test->name, argc, argv))
+				continue;
+			failed = false;
+			said = 0;
+			test->run();
+			bad += failed;
+			printf("%s %u %s\n", failed ? "not ok" : "ok", ++number, test->name);
+		}
+	}
+	printf("1..%u\n", number);
+	sim_reset();
+	return bad || !number;
+}
