@@ -97,7 +97,7 @@ static inline void tdxmod_unmap(void *va) { (void)va; }
 static inline void tdxmod_scrub(u64 pa, u64 size) { (void)pa; (void)size; }
 
 void *tdxmod_alloc(size_t size);
-static inline void tdxmod_free(const void *p) { free((void *)p); }
+void tdxmod_free(const void *p);
 
 typedef struct sha384 {
 	u64 state[8];

@@ -3,9 +3,11 @@
  * A machine without hardware: memory that exists where it is touched, interrupts that
  * come when they are asked for, and allocations that fail when they are asked to.
  */
+#include <sys/mman.h>
+
 #include "platform_user.h"
 
-#define PAGE_BYTES	4096
+#define PAGE_BYTES	4096UL
 #define REGION_PAGES	512
 
 /* Machines come and go by the thousand: what they leave must be used again soon. */
@@ -107,9 +109,68 @@ static bool allocation_fails(void)
 	return false;
 }
 
+/*
+ * Metadata is megabytes, and tests make machines by the thousand: to give that back and
+ * get it again would take all of their time.
+ */
+#define LARGE_BYTES	(1UL << 20)
+#define MAX_LARGE	16
+
+static struct large {
+	u8 *start;
+	size_t size;
+	bool used;
+} large[MAX_LARGE];
+
+/* Zero memory that was mapped for it alone, without touching it. */
+static void forget(u8 *start, size_t size)
+{
+	uintptr_t first = ((uintptr_t)start + PAGE_BYTES - 1) & -PAGE_BYTES;
+	uintptr_t end = ((uintptr_t)start + size) & -PAGE_BYTES;
+
+	memset(start, 0, first - (uintptr_t)start);
+	memset((u8 *)end, 0, (uintptr_t)start + size - end);
+	if (madvise((void *)first, end - first, MADV_DONTNEED))
+		memset((void *)first, 0, end - first);
+}
+
+static void *alloc_large(size_t size)
+{
+	struct large *l, *empty = NULL;
+
+	for (l = large; l < large + MAX_LARGE; l++) {
+		if (!l->start)
+			empty = l;
+		if (l->used || l->size != size)
+			continue;
+		l->used = true;
+		return l->start;
+	}
+	if (!empty)
+		return must_calloc(1, size);
+	*empty = (struct large) { must_calloc(1, size), size, true };
+	return empty->start;
+}
+
 void *tdxmod_alloc(size_t size)
 {
-	return allocation_fails() ? NULL : must_calloc(1, size ?: 1);
+	if (allocation_fails())
+		return NULL;
+	return size >= LARGE_BYTES ? alloc_large(size) : must_calloc(1, size ?: 1);
+}
+
+void tdxmod_free(const void *p)
+{
+	struct large *l;
+
+	for (l = large; p && l < large + MAX_LARGE; l++) {
+		if (l->start != p)
+			continue;
+		forget(l->start, l->size);
+		l->used = false;
+		return;
+	}
+	free((void *)p);
 }
 
 tdxmod_sha384 *tdxmod_sha384_new(void)

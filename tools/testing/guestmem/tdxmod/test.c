@@ -4,7 +4,7 @@
  */
 #include "test.h"
 
-static const struct test *const suites[] = { sept_tests, life_tests, mrtd_tests };
+static const struct test *const suites[] = { sept_tests, life_tests };
 
 static bool failed;
 static unsigned int said;

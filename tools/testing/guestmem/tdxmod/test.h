@@ -16,7 +16,7 @@ struct test {
 
 #define TEST(function)	{ #function, function }
 
-extern const struct test sept_tests[], life_tests[], mrtd_tests[];
+extern const struct test sept_tests[], life_tests[];
 
 void test_failed(const char *file, int line, const char *what, u64 got, u64 expected);
 
