@@ -199,6 +199,7 @@ static bool check_td(struct tdxmod *mod, struct tdxmod_td *td)
  * Says what is wrong.  Takes time in proportion to the memory that TDs can have.
  *
  * Context: No call is under way, and no guest inside.
+ * Return: true if nothing is wrong.
  */
 bool tdxmod_check(struct tdxmod *mod)
 {

@@ -144,44 +144,23 @@ struct tdxmod_tdmr {
 #define SEPT_ACCEPT	BIT(5)
 #define SEPT_EMPTY	BIT(6)
 
-/*
- * name, code in the bits of an EPT entry, code that calls report, access, properties,
- * and the state that the children of such a page get when it is demoted.
- */
-#define SEPT_STATES(S)									\
-	S(FREE,				0x0e, 0x00, 0, 0, FREE)				\
-	S(REMOVED,			0x0c, 0x05, 0, 0, REMOVED)			\
-	S(NL_MAPPED,			0x00, 0x84, 7, SEPT_TABLE | SEPT_TRACK, NL_MAPPED) \
-	S(NL_BLOCKED,			0x08, 0x81, 0,					\
-	  SEPT_TABLE | SEPT_BLOCK | SEPT_TRACK, NL_MAPPED)				\
-	S(MAPPED,			0x60, 0x04, 7,					\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_OPEN, MAPPED)					\
-	S(BLOCKED,			0x68, 0x01, 0,					\
-	  SEPT_LEAF | SEPT_BLOCK | SEPT_TRACK, MAPPED)					\
-	S(PENDING,			0x70, 0x02, 0,					\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_ACCEPT | SEPT_EMPTY, PENDING)			\
-	S(PENDING_BLOCKED,		0x78, 0x03, 0,					\
-	  SEPT_LEAF | SEPT_BLOCK | SEPT_TRACK | SEPT_EMPTY, PENDING)			\
-	S(BLOCKEDW,			0x64, 0x08, 5,					\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_OPEN, BLOCKEDW)					\
-	S(EXPORTED_BLOCKEDW,		0x66, 0x09, 5, SEPT_LEAF | SEPT_OPEN, EXPORTED_BLOCKEDW) \
-	S(EXPORTED_DIRTY,		0x63, 0x0b, 7,					\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_OPEN, EXPORTED_DIRTY)				\
-	S(EXPORTED_DIRTY_BLOCKEDW,	0x67, 0x0c, 5,					\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_OPEN, EXPORTED_DIRTY_BLOCKEDW)			\
-	S(PENDING_BLOCKEDW,		0x74, 0x10, 0,					\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_EMPTY, PENDING_BLOCKEDW)			\
-	S(PENDING_EXPORTED_BLOCKEDW,	0x76, 0x11, 0,					\
-	  SEPT_LEAF | SEPT_EMPTY, PENDING_EXPORTED_BLOCKEDW)				\
-	S(PENDING_EXPORTED_DIRTY,	0x73, 0x13, 0,					\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_ACCEPT | SEPT_EMPTY, PENDING_EXPORTED_DIRTY)	\
-	S(PENDING_EXPORTED_DIRTY_BLOCKEDW, 0x77, 0x14, 0,				\
-	  SEPT_LEAF | SEPT_TRACK | SEPT_EMPTY, PENDING_EXPORTED_DIRTY_BLOCKEDW)
-
 enum sept_state {
-#define SEPT_STATE_NAME(name, code, arch, rwx, props, child)	SEPT_##name,
-	SEPT_STATES(SEPT_STATE_NAME)
-#undef SEPT_STATE_NAME
+	SEPT_FREE,
+	SEPT_REMOVED,
+	SEPT_NL_MAPPED,
+	SEPT_NL_BLOCKED,
+	SEPT_MAPPED,
+	SEPT_BLOCKED,
+	SEPT_PENDING,
+	SEPT_PENDING_BLOCKED,
+	SEPT_BLOCKEDW,
+	SEPT_EXPORTED_BLOCKEDW,
+	SEPT_EXPORTED_DIRTY,
+	SEPT_EXPORTED_DIRTY_BLOCKEDW,
+	SEPT_PENDING_BLOCKEDW,
+	SEPT_PENDING_EXPORTED_BLOCKEDW,
+	SEPT_PENDING_EXPORTED_DIRTY,
+	SEPT_PENDING_EXPORTED_DIRTY_BLOCKEDW,
 	SEPT_NR_STATES,
 	/* bits that no state has: somebody else has written there */
 	SEPT_GARBAGE = SEPT_NR_STATES,
@@ -190,7 +169,6 @@ enum sept_state {
 /**
  * struct sept_state_info - what is fixed for a state
  * @name: for messages
- * @code: bits of the EPT encoding, see sept_encoding.c
  * @arch: as calls report it
  * @rwx: access of the guest: read 1, write 2, execute 4
  * @props: SEPT_LEAF, ...
@@ -198,7 +176,6 @@ enum sept_state {
  */
 struct sept_state_info {
 	const char *name;
-	u8 code;
 	u8 arch;
 	u8 rwx;
 	u8 props;
@@ -325,6 +302,9 @@ enum tdxmod_op_state {
 	OP_FAILED_IMPORT,
 };
 
+/* all of them */
+#define OP_STATES	(BIT(OP_FAILED_IMPORT + 1) - 1)
+
 #define TDXMOD_MIN_TDCX		6
 #define TDXMOD_MAX_TDCX		9
 /* of them, what is filled in with something else than zeroes */
@@ -412,7 +392,7 @@ struct tdxmod_td {
 	atomic64_t inside[2];
 	atomic64_t vcpus;
 	atomic64_t associated;
-	tdxmod_sha384 *digest;
+	struct tdxmod_sha384 *digest;
 	u8 mrtd[TDXMOD_MRTD_BYTES];
 };
 
@@ -506,6 +486,7 @@ struct tdxmod {
 	u16 *wb_lock;
 	u16 *wb_done;
 	u64 *wb_keys;
+	/* of @objects; nothing is done under it but to follow a list */
 	spinlock_t objects_lock;
 	struct tdxmod_object *objects[TDXMOD_BUCKETS];
 	struct tdxmod_stats stats;

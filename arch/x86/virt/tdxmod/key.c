@@ -3,7 +3,7 @@
  * Private keys and who has them: the key ownership table.
  *
  *	FREE --CREATE--> ASSIGNED --VPFLUSHDONE--> FLUSHED --CACHE.WB on each package,
- *	 ^				 		      then KEY.FREEID--.
+ *	 ^						      then KEY.FREEID--.
  *	 '---------------------------------------------------------------------'
  *
  * The first private key is the module's own and stays RESERVED.

@@ -27,7 +27,7 @@
 			 BIT(OP_POST_IMPORT))
 #define OPS_REMOVE	(OPS_BLOCK | BIT(OP_FAILED_IMPORT))
 #define OPS_WRITE	(OPS_SEPT_ADD | BIT(OP_FAILED_IMPORT))
-#define OPS_ANY		(~BIT(OP_UNINITIALIZED))
+#define OPS_ANY		(OP_STATES & ~BIT(OP_UNINITIALIZED))
 
 /* of an operand that names no page */
 #define NO_PAGE		(~0ULL)

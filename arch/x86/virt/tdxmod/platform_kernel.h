@@ -57,47 +57,49 @@ static inline void tdxmod_free(const void *p)
 	kvfree(p);
 }
 
-static inline struct shash_desc *tdxmod_sha384_new(void)
+struct tdxmod_sha384 {
+	struct shash_desc desc;
+};
+
+static inline struct tdxmod_sha384 *tdxmod_sha384_new(void)
 {
 	struct crypto_shash *tfm = crypto_alloc_shash("sha384", 0, 0);
-	struct shash_desc *desc;
+	struct tdxmod_sha384 *sha;
 
 	if (IS_ERR(tfm))
 		return NULL;
-	desc = kzalloc(sizeof(*desc) + crypto_shash_descsize(tfm), GFP_KERNEL_ACCOUNT);
-	if (!desc) {
+	sha = kzalloc(sizeof(*sha) + crypto_shash_descsize(tfm), GFP_KERNEL_ACCOUNT);
+	if (!sha) {
 		crypto_free_shash(tfm);
 		return NULL;
 	}
-	desc->tfm = tfm;
-	return desc;
+	sha->desc.tfm = tfm;
+	return sha;
 }
 
-static inline void tdxmod_sha384_delete(struct shash_desc *desc)
+static inline void tdxmod_sha384_delete(struct tdxmod_sha384 *sha)
 {
-	if (!desc)
+	if (!sha)
 		return;
-	crypto_free_shash(desc->tfm);
-	kfree_sensitive(desc);
+	crypto_free_shash(sha->desc.tfm);
+	kfree_sensitive(sha);
 }
 
 /* A software digest of memory that is there does not fail. */
-static inline void tdxmod_sha384_start(struct shash_desc *desc)
+static inline void tdxmod_sha384_start(struct tdxmod_sha384 *sha)
 {
-	WARN_ON_ONCE(crypto_shash_init(desc));
+	WARN_ON_ONCE(crypto_shash_init(&sha->desc));
 }
 
-static inline void tdxmod_sha384_add(struct shash_desc *desc, const void *data, size_t len)
+static inline void tdxmod_sha384_add(struct tdxmod_sha384 *sha, const void *data, size_t len)
 {
-	WARN_ON_ONCE(crypto_shash_update(desc, data, len));
+	WARN_ON_ONCE(crypto_shash_update(&sha->desc, data, len));
 }
 
-static inline void tdxmod_sha384_end(struct shash_desc *desc, u8 *digest)
+static inline void tdxmod_sha384_end(struct tdxmod_sha384 *sha, u8 *digest)
 {
-	WARN_ON_ONCE(crypto_shash_final(desc, digest));
+	WARN_ON_ONCE(crypto_shash_final(&sha->desc, digest));
 }
-
-typedef struct shash_desc tdxmod_sha384;
 
 static inline bool tdxmod_interrupt_pending(void)
 {

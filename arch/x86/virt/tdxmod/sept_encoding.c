@@ -7,12 +7,11 @@
  *
  * tdxmod_ept: as the TDX module has them, for EPT.
  *
- *	 2:0  access          9     D     code bit 0	55     TDB    code bit 3
- *	 5:3  memory type     11    lock		56     TDP    code bit 4
- *	 6    IPAT, bit 5     51:12 address		63     suppress #VE
- *	 7    PS,   bit 6     52    host priority
- *	 8    A               53    TDEX  code bit 1
- *	                      54    TDBW  code bit 2
+ *	 2:0  access          11    lock            54    TDBW: blocked for writing
+ *	 5:3  memory type     51:12 address         55    TDB: blocked
+ *	 6    IPAT, a page    52    host priority   56    TDP: pending
+ *	 7    PS, a page      53    TDEX: exported  63    suppress #VE, always
+ *	 9    D: dirty
  *
  * tdxmod_npt: as AMD's nested page tables have them, so that the page walker of a CPU
  * with SVM can use a table as it is.  Present is what the guest may read; the state is
@@ -34,41 +33,50 @@
 #define PROGRESS		GENMASK_ULL(20, 12)
 
 /* EPT */
+#define EPT_RWX			GENMASK_ULL(2, 0)
 #define EPT_WB			(6ULL << 3)
 #define EPT_IPAT		BIT_ULL(6)
 #define EPT_PS			BIT_ULL(7)
+#define EPT_D			BIT_ULL(9)
 #define EPT_LOCK		BIT_ULL(11)
 #define EPT_HOST		BIT_ULL(52)
+#define EPT_TDEX		BIT_ULL(53)
+#define EPT_TDBW		BIT_ULL(54)
+#define EPT_TDB			BIT_ULL(55)
+#define EPT_TDP			BIT_ULL(56)
 #define EPT_SUPPRESS_VE		BIT_ULL(63)
 
-#define EPT_STATE_BITS(code)						\
-	(((code) & 0x01ULL) << 9 | ((code) & 0x1eULL) << 52 | ((code) & 0x60ULL) << 1)
-#define EPT_RAW(code, rwx, props)					\
-	(EPT_SUPPRESS_VE | EPT_STATE_BITS(code) | (rwx) |		\
-	 ((props) & SEPT_LEAF ? EPT_WB : 0))
+/* a page, of any size */
+#define EPT_PAGE		(EPT_WB | EPT_IPAT | EPT_PS)
+/* what tells one state from another */
+#define EPT_STATE		(EPT_IPAT | EPT_PS | EPT_D |			\
+				 EPT_TDEX | EPT_TDBW | EPT_TDB | EPT_TDP)
 
-/* What has been seen of the real module. */
-static_assert(EPT_RAW(0x0eULL, 0, 0) == 0x80e0000000000000ULL);
-static_assert((EPT_RAW(0x60ULL, 7, SEPT_LEAF) | 0x100600000ULL) == 0x80000001006000f7ULL);
-static_assert((EPT_RAW(0x68ULL, 0, SEPT_LEAF) | 0x100600000ULL) == 0x80800001006000f0ULL);
-static_assert((EPT_RAW(0x70ULL, 0, SEPT_LEAF) | 0x100600000ULL) == 0x81000001006000f0ULL);
-static_assert((EPT_RAW(0x78ULL, 0, SEPT_LEAF) | 0x100600000ULL) == 0x81800001006000f0ULL);
-static_assert((EPT_RAW(0x00ULL, 7, 0) | 0x100500000ULL) == 0x8000000100500007ULL);
-static_assert((EPT_RAW(0x08ULL, 0, 0) | 0x100500000ULL) == 0x8080000100500000ULL);
-
-/* A page is IPAT and PS; nothing else is. */
-#define ASSERT_LEAF(name, code, arch, rwx, props, child)		\
-	static_assert(((props) & SEPT_LEAF ? 0x60 : 0) == ((code) & 0x60));
-SEPT_STATES(ASSERT_LEAF)
-#undef ASSERT_LEAF
-
-#define EPT_CODES		128
-
-static const u8 ept_state_of_code[EPT_CODES] = {
-#define STATE_OF_CODE(name, code, arch, rwx, props, child)	[code] = SEPT_##name + 1,
-	SEPT_STATES(STATE_OF_CODE)
-#undef STATE_OF_CODE
+static const u64 ept_bits[SEPT_NR_STATES] = {
+	[SEPT_FREE]				= EPT_TDB | EPT_TDBW | EPT_TDEX,
+	[SEPT_REMOVED]				= EPT_TDB | EPT_TDBW,
+	[SEPT_NL_MAPPED]			= 0,
+	[SEPT_NL_BLOCKED]			= EPT_TDB,
+	[SEPT_MAPPED]				= EPT_PAGE,
+	[SEPT_BLOCKED]				= EPT_PAGE | EPT_TDB,
+	[SEPT_PENDING]				= EPT_PAGE | EPT_TDP,
+	[SEPT_PENDING_BLOCKED]			= EPT_PAGE | EPT_TDP | EPT_TDB,
+	[SEPT_BLOCKEDW]				= EPT_PAGE | EPT_TDBW,
+	[SEPT_EXPORTED_BLOCKEDW]		= EPT_PAGE | EPT_TDBW | EPT_TDEX,
+	[SEPT_EXPORTED_DIRTY]			= EPT_PAGE | EPT_TDEX | EPT_D,
+	[SEPT_EXPORTED_DIRTY_BLOCKEDW]		= EPT_PAGE | EPT_TDBW | EPT_TDEX | EPT_D,
+	[SEPT_PENDING_BLOCKEDW]			= EPT_PAGE | EPT_TDP | EPT_TDBW,
+	[SEPT_PENDING_EXPORTED_BLOCKEDW]	= EPT_PAGE | EPT_TDP | EPT_TDBW | EPT_TDEX,
+	[SEPT_PENDING_EXPORTED_DIRTY]		= EPT_PAGE | EPT_TDP | EPT_TDEX | EPT_D,
+	[SEPT_PENDING_EXPORTED_DIRTY_BLOCKEDW]	= EPT_PAGE | EPT_TDP | EPT_TDBW | EPT_TDEX | EPT_D,
 };
+
+/* What has been seen of the real module: free, mapped, blocked, pending, a table. */
+static_assert((EPT_SUPPRESS_VE | EPT_TDB | EPT_TDBW | EPT_TDEX) == 0x80e0000000000000ULL);
+static_assert((EPT_SUPPRESS_VE | EPT_PAGE | EPT_RWX) == 0x80000000000000f7ULL);
+static_assert((EPT_SUPPRESS_VE | EPT_PAGE | EPT_TDB) == 0x80800000000000f0ULL);
+static_assert((EPT_SUPPRESS_VE | EPT_PAGE | EPT_TDP) == 0x81000000000000f0ULL);
+static_assert((EPT_SUPPRESS_VE | EPT_RWX) == 0x8000000000000007ULL);
 
 static u64 address_of(const struct sept_entry *entry)
 {
@@ -91,24 +99,21 @@ static void decode_address(struct sept_entry *entry, u64 raw, int level)
 
 static u64 ept_encode(const struct sept_entry *entry, int level)
 {
-	const struct sept_state_info *info = &sept_states[entry->state];
-
-	return EPT_RAW(info->code, info->rwx, info->props) | address_of(entry) |
+	return EPT_SUPPRESS_VE | ept_bits[entry->state] | sept_rwx(entry) | address_of(entry) |
 	       (entry->locked ? EPT_LOCK : 0) | (entry->host_first ? EPT_HOST : 0);
 }
 
 static struct sept_entry ept_decode(u64 raw, int level)
 {
-	u8 code = (raw >> 9 & 0x01) | (raw >> 52 & 0x1e) | (raw >> 1 & 0x60);
 	struct sept_entry entry = {
-		.state = SEPT_GARBAGE,
 		.locked = raw & EPT_LOCK,
 		.host_first = raw & EPT_HOST,
 	};
 
-	if (!ept_state_of_code[code])
+	while (entry.state < SEPT_NR_STATES && (ept_bits[entry.state] ^ raw) & EPT_STATE)
+		entry.state++;
+	if (entry.state == SEPT_GARBAGE)
 		return entry;
-	entry.state = ept_state_of_code[code] - 1;
 	decode_address(&entry, raw, level);
 	if (ept_encode(&entry, level) != raw)
 		entry.state = SEPT_GARBAGE;
@@ -135,7 +140,7 @@ const struct tdxmod_encoding tdxmod_ept = {
 #define NPT_STATE		GENMASK_ULL(56, 52)
 #define NPT_HOST		BIT_ULL(57)
 
-static_assert(SEPT_NR_STATES <= NPT_STATE >> NPT_STATE_SHIFT);
+static_assert(NPT_STATE >> NPT_STATE_SHIFT >= SEPT_NR_STATES);
 
 static u64 npt_encode(const struct sept_entry *entry, int level)
 {
@@ -180,17 +185,11 @@ const struct tdxmod_encoding tdxmod_npt = {
 /* What calls report of an entry: always in the form of EPT, and not all of it. */
 void sept_view(const struct sept_entry *entry, int level, u64 *rcx, u64 *rdx)
 {
-	struct sept_entry seen = *entry;
-	u64 raw;
-
 	*rdx = level | (u64)sept_states[entry->state].arch << 8;
-	seen.locked = false;
-	seen.host_first = false;
-	raw = ept_encode(&seen, level);
 	if (entry->state == SEPT_FREE)
 		*rcx = EPT_SUPPRESS_VE;
 	else if (sept_is(entry, SEPT_LEAF))
-		*rcx = raw & (EPT_SUPPRESS_VE | ADDRESS | EPT_PS | EPT_IPAT | GENMASK_ULL(5, 0));
+		*rcx = EPT_SUPPRESS_VE | EPT_PAGE | sept_rwx(entry) | address_of(entry);
 	else
 		*rcx = sept_rwx(entry);
 }

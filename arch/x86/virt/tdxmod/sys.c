@@ -303,7 +303,7 @@ void tdxmod_shutdown(struct tdxmod *mod)
 void tdxmod_broken(struct tdxmod *mod, const char *what, u64 value)
 {
 	atomic64_inc(&mod->stats.broken);
-	tdxmod_complain("broken: %s 0x%llx\n", what, (unsigned long long)value);
+	tdxmod_complain("broken: %s 0x%llx\n", what, value);
 }
 
 /**

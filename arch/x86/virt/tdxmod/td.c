@@ -21,6 +21,7 @@
 #define OP_STATES_LIVE	(BIT(OP_RUNNABLE) | BIT(OP_LIVE_EXPORT) | BIT(OP_LIVE_IMPORT))
 #define OP_STATES_IMPORT (BIT(OP_MEMORY_IMPORT) | BIT(OP_STATE_IMPORT) |	\
 			  BIT(OP_POST_IMPORT) | BIT(OP_LIVE_IMPORT))
+#define OP_STATES_TRACK	(OP_STATES & ~BIT(OP_UNINITIALIZED) & ~BIT(OP_FAILED_IMPORT))
 
 /* --- checks that calls share ---------------------------------------------- */
 
@@ -121,7 +122,7 @@ u64 tdh_mem_track(struct tdxmod_call *call)
 	u64 status;
 
 	status = td_get(call, call->regs->rcx, OPERAND_RCX, SHARED) ?:
-		 td_check(call, ~(BIT(OP_UNINITIALIZED) | BIT(OP_FAILED_IMPORT)), SHARED);
+		 td_check(call, OP_STATES_TRACK, SHARED);
 	if (status)
 		return status;
 	td = call->td;

@@ -37,8 +37,6 @@ struct vcpu {
 static struct vcpu vcpus[MAX_VCPUS];
 static unsigned int nr_vcpus;
 
-#define X(value)	((unsigned long long)(value))
-
 static struct vcpu *get_vcpu(u64 tdr, u64 number)
 {
 	unsigned int i;
@@ -61,8 +59,8 @@ static void seamcall(struct tdxmod *mod, const u64 *n)
 	};
 
 	tdxmod_seamcall(mod, &regs);
-	printf("%llx %llx %llx %llx %llx %llx %llx\n", X(regs.rax), X(regs.rcx), X(regs.rdx),
-	       X(regs.r8), X(regs.r9), X(regs.r10), X(regs.r11));
+	printf("%llx %llx %llx %llx %llx %llx %llx\n", regs.rax, regs.rcx, regs.rdx,
+	       regs.r8, regs.r9, regs.r10, regs.r11);
 }
 
 /* Registers that ACCEPT returns nothing in are shown as 0. */
@@ -79,11 +77,11 @@ static void accept_page(struct tdxmod *mod, const u64 *n)
 	}
 	outcome = tdxmod_tdcall(td, NULL, &regs, &exit);
 	if (outcome == TDXMOD_EXIT)
-		printf("%llx %llx %llx %llx %llx intr=0\n", SHOWN_EXIT, X(exit.reason),
-		       X(exit.qualification), X(exit.extended), X(exit.gpa));
+		printf("%llx %llx %llx %llx %llx intr=0\n", SHOWN_EXIT, exit.reason,
+		       exit.qualification, exit.extended, exit.gpa);
 	else
 		printf("%llx 0 0 0 0 intr=%d\n",
-		       X(outcome == TDXMOD_RESUME ? TDX_SUCCESS : regs.rax),
+		       outcome == TDXMOD_RESUME ? TDX_SUCCESS : regs.rax,
 		       outcome == TDXMOD_RESUME);
 }
 
@@ -125,7 +123,7 @@ static void write_word(struct tdxmod *mod, const u64 *n)
 static void read_word(struct tdxmod *mod, const u64 *n)
 {
 	(void)mod;
-	printf("%llx\n", X(sim_read64(n[0])));
+	printf("%llx\n", sim_read64(n[0]));
 }
 
 static void page_info(struct tdxmod *mod, const u64 *n)
@@ -133,8 +131,8 @@ static void page_info(struct tdxmod *mod, const u64 *n)
 	struct tdxmod_page_info info;
 
 	if (tdxmod_page_info(mod, n[0], n[1] > 2 ? -1 : (int)n[1], &info))
-		printf("pt=%u owner=%llx bepoch=%llx lock=%x\n", info.type, X(info.owner),
-		       X(info.bepoch), info.lock);
+		printf("pt=%u owner=%llx bepoch=%llx lock=%x\n", info.type, info.owner,
+		       info.bepoch, info.lock);
 	else
 		puts("none");
 }

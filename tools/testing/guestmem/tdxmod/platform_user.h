@@ -6,6 +6,7 @@
  * The side of arch/x86/virt/tdxmod/platform.h for a program: simulated memory, a single
  * thread, and a machine whose interrupts and CPUs are what the program says.
  */
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,14 +17,14 @@
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
-typedef uint64_t u64;
-typedef int64_t s64;
+/* as the kernel has them, so that one format fits */
+typedef unsigned long long u64;
+typedef long long s64;
 
-#define BIT(n)			(1U << (n))
+#define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK_ULL(h, l)	((~0ULL << (l)) & (~0ULL >> (63 - (h))))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
-#define static_assert(expr, ...) _Static_assert(expr, #expr)
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, value)	__atomic_store_n(&(x), value, __ATOMIC_RELAXED)
@@ -63,7 +64,11 @@ static inline s64 atomic64_inc_return(atomic64_t *v)
 }
 
 /* Locks are not contended, but they must be dropped as often as they are taken. */
-typedef struct { bool held; } spinlock_t;
+struct sim_spinlock {
+	bool held;
+};
+
+#define spinlock_t		struct sim_spinlock
 
 void sim_lock(spinlock_t *lock);
 void sim_unlock(spinlock_t *lock);
@@ -99,17 +104,17 @@ static inline void tdxmod_scrub(u64 pa, u64 size) { (void)pa; (void)size; }
 void *tdxmod_alloc(size_t size);
 void tdxmod_free(const void *p);
 
-typedef struct sha384 {
+struct tdxmod_sha384 {
 	u64 state[8];
 	u64 length;
 	u8 block[128];
-} tdxmod_sha384;
+};
 
-tdxmod_sha384 *tdxmod_sha384_new(void);
-static inline void tdxmod_sha384_delete(tdxmod_sha384 *sha) { free(sha); }
-void tdxmod_sha384_start(tdxmod_sha384 *sha);
-void tdxmod_sha384_add(tdxmod_sha384 *sha, const void *data, size_t length);
-void tdxmod_sha384_end(tdxmod_sha384 *sha, u8 *digest);
+struct tdxmod_sha384 *tdxmod_sha384_new(void);
+static inline void tdxmod_sha384_delete(struct tdxmod_sha384 *sha) { free(sha); }
+void tdxmod_sha384_start(struct tdxmod_sha384 *sha);
+void tdxmod_sha384_add(struct tdxmod_sha384 *sha, const void *data, size_t length);
+void tdxmod_sha384_end(struct tdxmod_sha384 *sha, u8 *digest);
 
 bool tdxmod_interrupt_pending(void);
 

@@ -13,8 +13,6 @@
  *   - tdxmod_check() compares metadata and S-EPT;
  *   - the module must find nothing impossible in itself, and the sanitizers nothing.
  */
-#include <inttypes.h>
-
 #include "internal.h"
 #include "machine.h"
 
@@ -89,7 +87,7 @@ static bool rarely(void)
 
 static void fail(const char *what, u64 value, u64 expected)
 {
-	printf("# call %" PRIu64 ": %s: 0x%" PRIx64 ", expected 0x%" PRIx64 "\n", calls, what,
+	printf("# call %llu: %s: 0x%llx, expected 0x%llx\n", calls, what,
 	       value, expected);
 	puts("not ok 1 random calls");
 	exit(1);
@@ -700,7 +698,7 @@ static void print_stats(void)
 		for (i = 0; i < TDXMOD_NR_STATUSES; i++)
 			total += atomic64_read(&stats->calls[leaf][i]);
 		if (total)
-			printf("# %8" PRIu64 " of %8" PRIu64 " %s\n",
+			printf("# %8llu of %8llu %s\n",
 			       (u64)atomic64_read(&stats->calls[leaf][0]), total,
 			       tdxmod_leaf_name(leaf));
 	}
@@ -727,7 +725,7 @@ int main(int argc, char **argv)
 	}
 	compare_all();
 	print_stats();
-	printf("ok 1 random calls: %" PRIu64 ", %" PRIu64 " succeeded\n", calls, successes);
+	printf("ok 1 random calls: %llu, %llu succeeded\n", calls, successes);
 	tdxmod_destroy(mod);
 	sim_reset();
 	return 0;

@@ -98,7 +98,7 @@ static void compress(u64 state[8], const u8 *block)
 		state[i] += v[i];
 }
 
-void tdxmod_sha384_start(tdxmod_sha384 *sha)
+void tdxmod_sha384_start(struct tdxmod_sha384 *sha)
 {
 	/* fractional parts of the square roots of the 9th to the 16th prime */
 	static const u64 start[8] = {
@@ -111,7 +111,7 @@ void tdxmod_sha384_start(tdxmod_sha384 *sha)
 	sha->length = 0;
 }
 
-void tdxmod_sha384_add(tdxmod_sha384 *sha, const void *data, size_t length)
+void tdxmod_sha384_add(struct tdxmod_sha384 *sha, const void *data, size_t length)
 {
 	const u8 *bytes = data;
 
@@ -122,7 +122,7 @@ void tdxmod_sha384_add(tdxmod_sha384 *sha, const void *data, size_t length)
 	}
 }
 
-void tdxmod_sha384_end(tdxmod_sha384 *sha, u8 *digest)
+void tdxmod_sha384_end(struct tdxmod_sha384 *sha, u8 *digest)
 {
 	static const u8 first = 0x80, more;
 	u64 bits = sha->length * 8;

@@ -113,7 +113,7 @@ static bool allocation_fails(void)
  * Metadata is megabytes, and tests make machines by the thousand: to give that back and
  * get it again would take all of their time.
  */
-#define LARGE_BYTES	(1UL << 20)
+#define LARGE_BYTES	0x100000UL
 #define MAX_LARGE	16
 
 static struct large {
@@ -173,9 +173,9 @@ void tdxmod_free(const void *p)
 	free((void *)p);
 }
 
-tdxmod_sha384 *tdxmod_sha384_new(void)
+struct tdxmod_sha384 *tdxmod_sha384_new(void)
 {
-	return tdxmod_alloc(sizeof(tdxmod_sha384));
+	return tdxmod_alloc(sizeof(struct tdxmod_sha384));
 }
 
 bool tdxmod_interrupt_pending(void)

@@ -16,7 +16,7 @@ void test_failed(const char *file, int line, const char *what, u64 got, u64 expe
 	failed = true;
 	if (said++ < MOST_SAID)
 		printf("# %s:%d: %s: 0x%llx, expected 0x%llx\n", file, line, what,
-		       (unsigned long long)got, (unsigned long long)expected);
+		       got, expected);
 }
 
 static bool wanted(const char *name, int argc, char **argv)

@@ -258,13 +258,12 @@ static void check_entry(const struct instance *c)
 {
 	int level = reached(c);
 	struct sept_entry entry = sept_read(mod, entry_pa(GPA, level), level);
-	bool host = c->row->op < OP_ACCEPT;
+	bool refused = c->row->place == PLACE_LOCKED && c->row->op < OP_ACCEPT;
 
 	CHECK_EQ(entry.state, c->row->to == T_SAME ? c->state : c->row->to);
 	CHECK_EQ(entry.locked, c->row->place == PLACE_LOCKED);
 	/* a host that finds it locked leaves a mark */
-	CHECK_EQ(entry.host_first, c->row->place == PLACE_HOST_FIRST ||
-				   (c->row->place == PLACE_LOCKED && host));
+	CHECK_EQ(entry.host_first, c->row->place == PLACE_HOST_FIRST || refused);
 	if (c->row->when == WHEN_INTERRUPT)
 		CHECK_EQ(entry.progress, 4);
 }
