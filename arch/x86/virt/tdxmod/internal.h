@@ -314,6 +314,10 @@ enum tdxmod_op_state {
 #define TDXMOD_MIN_VCPU_PAGES	6
 #define TDXMOD_MAX_VCPU_PAGES	15
 
+/* width of a guest physical address; the highest bit says that it is shared */
+#define TDXMOD_GPA_BITS		48
+#define TDXMOD_GPA_BITS_LARGE	52
+
 #define TD_ATTRIBUTE_DEBUG		BIT_ULL(0)
 #define TD_ATTRIBUTE_SEPT_VE_DISABLE	BIT_ULL(28)
 #define TD_CONFIG_GPAW			BIT_ULL(0)
@@ -442,6 +446,10 @@ struct tdxmod_vcpu {
 	u64 step_gpas[TDXMOD_STEP_GPAS];
 	unsigned int nr_step_gpas;
 };
+
+/* An object found by address is cast to what its page says it is. */
+static_assert(offsetof(struct tdxmod_td, object) == 0);
+static_assert(offsetof(struct tdxmod_vcpu, object) == 0);
 
 enum tdxmod_key_state { KEY_FREE, KEY_ASSIGNED, KEY_FLUSHED, KEY_RESERVED };
 

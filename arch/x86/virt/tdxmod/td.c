@@ -152,6 +152,9 @@ static struct tdxmod_td *td_new(struct tdxmod *mod, u64 tdr, u16 hkid)
 	td->object.pa = tdr;
 	td->mod = mod;
 	td->hkid = hkid;
+	/* until TDH.MNG.INIT says otherwise */
+	td->root_level = TDXMOD_LEVEL_512G;
+	td->shared_bit = TDXMOD_GPA_BITS - 1;
 	td->digest = tdxmod_sha384_new();
 	td->cpuid = tdxmod_alloc((mod->config.nr_cpuid + 1) * sizeof(*td->cpuid));
 	if (!td->digest || !td->cpuid) {

@@ -39,9 +39,6 @@ static_assert(offsetof(struct td_params, cpuid) == 256);
 
 #define CONFIG_FLAGS		(TD_CONFIG_GPAW | TD_CONFIG_FLEXIBLE_PENDING_VE)
 
-#define SHARED_BIT_GPAW_48	47
-#define SHARED_BIT_GPAW_52	51
-
 static bool all_zero(const u8 *bytes, unsigned int len)
 {
 	while (len && !*bytes) {
@@ -126,8 +123,8 @@ static void apply_params(struct tdxmod_td *td, const struct td_params *params)
 	for (i = 0; i < td->mod->config.nr_cpuid && i < NR_CPUID; i++)
 		memcpy(td->cpuid[i], params->cpuid[i], sizeof(td->cpuid[i]));
 	td->root_level = (params->eptp_controls & EPTP_LEVELS) >> 3;
-	td->shared_bit = params->config_flags & TD_CONFIG_GPAW ? SHARED_BIT_GPAW_52 :
-								 SHARED_BIT_GPAW_48;
+	td->shared_bit = params->config_flags & TD_CONFIG_GPAW ? TDXMOD_GPA_BITS_LARGE - 1 :
+								 TDXMOD_GPA_BITS - 1;
 	td->pending_ve_disable = params->attributes & TD_ATTRIBUTE_SEPT_VE_DISABLE;
 }
 

@@ -48,6 +48,8 @@ struct td {
 	u64 children;
 	u64 epoch;
 	struct vcpu vcpus[NR_VCPUS];
+	/* epochs in which entries of 4K and 2M were blocked last; 0: they are not */
+	u64 blocked[2][NR_GFNS];
 	/* the first word of each page, if the guest has it */
 	u64 words[NR_GFNS];
 	bool has[NR_GFNS];
@@ -349,6 +351,49 @@ static void die(struct td *td)
 
 /* --- memory ---------------------------------------------------------------- */
 
+/* Who needs it must have blocked, and nobody may be inside since then. */
+static void check_passed(const struct td *td, u64 gpa, int level)
+{
+	u64 epoch = td->blocked[level][gpa >> 12];
+	unsigned int i;
+
+	if (td->stage != RUNNING)
+		return;
+	if (!epoch)
+		fail("success with an entry that is not blocked", gpa, 0);
+	for (i = 0; i < NR_VCPUS; i++) {
+		if (td->vcpus[i].inside && td->vcpus[i].epoch <= epoch)
+			fail("success while a TLB may have it, epoch", epoch, td->epoch);
+	}
+	if (epoch == td->epoch)
+		fail("success without TRACK, epoch", epoch, td->epoch);
+}
+
+static void block_at(u64 gpa, int level, u64 tdr)
+{
+	if (call(TDH_MEM_RANGE_BLOCK, gpa | level, tdr, 0, 0) || level > 1)
+		return;
+	td_at(tdr)->blocked[level][gpa >> 12] = td_at(tdr)->epoch;
+}
+
+static void block(struct td *td)
+{
+	int level = below(3);
+
+	block_at(some_gpa(level), level, tdr_of(td));
+}
+
+static void unblock(struct td *td)
+{
+	int level = below(3);
+	u64 gpa = some_gpa(level), tdr = tdr_of(td);
+
+	if (call(TDH_MEM_RANGE_UNBLOCK, gpa | level, tdr, 0, 0) || level > 1)
+		return;
+	check_passed(td_at(tdr), gpa, level);
+	td_at(tdr)->blocked[level][gpa >> 12] = 0;
+}
+
 static void sept_add(struct td *td)
 {
 	u64 page = small_page(), tdr = tdr_of(td) | (below(4) == 0);
@@ -373,12 +418,16 @@ static void sept_add(struct td *td)
 static void sept_remove(struct td *td)
 {
 	int level = 1 + below(3);
-	u64 tdr = tdr_of(td);
+	u64 tdr = tdr_of(td), gpa = some_gpa(level);
 
-	if (call(TDH_MEM_SEPT_REMOVE, some_gpa(level) | level, tdr, 0, 0))
+	if (call(TDH_MEM_SEPT_REMOVE, gpa | level, tdr, 0, 0))
 		return;
 	expect("a table that is removed", book(last.rcx, 0)->type, PAMT_EPT);
 	leave_page(td_at(tdr), last.rcx, 0);
+	if (level > 1)
+		return;
+	check_passed(td_at(tdr), gpa, level);
+	td_at(tdr)->blocked[level][gpa >> 12] = 0;
 }
 
 static void page_add(struct td *td)
@@ -404,20 +453,6 @@ static void page_aug(struct td *td)
 	enter_page(td_at(tdr), page, level, PAMT_REG);
 }
 
-static void block(struct td *td)
-{
-	int level = below(3);
-
-	call(TDH_MEM_RANGE_BLOCK, some_gpa(level) | level, tdr_of(td), 0, 0);
-}
-
-static void unblock(struct td *td)
-{
-	int level = below(3);
-
-	call(TDH_MEM_RANGE_UNBLOCK, some_gpa(level) | level, tdr_of(td), 0, 0);
-}
-
 static void track(struct td *td)
 {
 	u64 tdr = tdr_of(td);
@@ -434,6 +469,8 @@ static void page_remove(struct td *td)
 	if (call(TDH_MEM_PAGE_REMOVE, gpa | level, tdr, 0, 0))
 		return;
 	td = td_at(tdr);
+	check_passed(td, gpa, level);
+	td->blocked[level][gpa >> 12] = 0;
 	expect("a page that is removed", book(last.rcx, level)->type, PAMT_REG);
 	leave_page(td, last.rcx, level);
 	forget_words(td, gpa, level);
@@ -442,11 +479,15 @@ static void page_remove(struct td *td)
 static void promote(struct td *td)
 {
 	u64 gpa = some_gpa(1), tdr = tdr_of(td), page, i;
-	int level = below(12) ? 1 : 2;
+	int level = 1;
 
 	if (call(TDH_MEM_PAGE_PROMOTE, gpa | level, tdr, 0, 0))
 		return;
 	td = td_at(tdr);
+	check_passed(td, gpa, level);
+	td->blocked[level][gpa >> 12] = 0;
+	/* the small pages are no more */
+	memset(&td->blocked[0][gpa >> 12], 0, 512 * sizeof(u64));
 	leave_page(td, last.rcx, 0);
 	expect("reading a promoted page", call(TDH_MEM_SEPT_RD, gpa | 1, tdr, 0, 0), 0);
 	page = last.rcx & GENMASK_ULL(51, 21);
@@ -462,6 +503,8 @@ static void demote(struct td *td)
 	if (call(TDH_MEM_PAGE_DEMOTE, gpa | 1, tdr, table, ~0ULL))
 		return;
 	td = td_at(tdr);
+	check_passed(td, gpa, 1);
+	td->blocked[1][gpa >> 12] = 0;
 	enter_page(td, table, 0, PAMT_EPT);
 	expect("reading a demoted page", call(TDH_MEM_SEPT_RD, gpa, tdr, 0, 0), 0);
 	page = last.rcx & GENMASK_ULL(51, 12);
@@ -472,11 +515,13 @@ static void demote(struct td *td)
 
 static void relocate(struct td *td)
 {
-	u64 page = small_page(), tdr = tdr_of(td);
+	u64 page = small_page(), tdr = tdr_of(td), gpa = some_gpa(0);
 
-	if (call(TDH_MEM_PAGE_RELOCATE, some_gpa(0), tdr, page, 0))
+	if (call(TDH_MEM_PAGE_RELOCATE, gpa, tdr, page, 0))
 		return;
 	td = td_at(tdr);
+	check_passed(td, gpa, 0);
+	td->blocked[0][gpa >> 12] = 0;
 	leave_page(td, last.rcx, 0);
 	enter_page(td, page, 0, PAMT_REG);
 }
@@ -519,8 +564,8 @@ static void prepared(struct td *td)
 	int level = operations[which].level;
 
 	for (i = 0; i < 4; i++)
-		call(TDH_MEM_RANGE_BLOCK, some_gpa(level) | level, td->tdr, 0, 0);
-	for (i = 0; i < NR_VCPUS; i++)
+		block_at(some_gpa(level), level, td->tdr);
+	for (i = 0; i < NR_VCPUS && below(3); i++)
 		leave(td, &td->vcpus[i]);
 	track(td);
 	for (i = 0; i < 8; i++)
@@ -595,12 +640,12 @@ static u64 some_number(void)
 	}
 }
 
-/* Must be refused, and change nothing: the leaf does not exist, or it is given nothing. */
+/* Must change nothing: the leaf does not exist, or only looks. */
 static void nonsense(struct td *td)
 {
 	static const u16 harmless[] = {
-		TDH_MEM_RANGE_BLOCK, TDH_MEM_SEPT_RD, TDH_PHYMEM_PAGE_RDMD, TDH_PHYMEM_PAGE_WBINVD,
-		TDH_MEM_RANGE_UNBLOCK, 11, 13, 26, 42, 63, 1000,
+		TDH_MEM_SEPT_RD, TDH_MEM_RD, TDH_PHYMEM_PAGE_RDMD, TDH_PHYMEM_PAGE_WBINVD,
+		11, 13, 26, 42, 63, 1000,
 	};
 	u64 leaf = harmless[below(ARRAY_SIZE(harmless))];
 

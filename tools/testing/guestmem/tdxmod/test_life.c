@@ -364,6 +364,7 @@ static void content_accept(void)
 	CHECK_EQ(sim_read64(LARGE_PAGES + 511 * TDXMOD_PAGE), 1);
 	/* and is lost when the page is blocked */
 	CHECK_EQ(call(TDH_MEM_RANGE_BLOCK, GPA | 1, TDR, 0, 0), 0);
+	CHECK_EQ(td_entry(GPA, 1), 0x80000000000000f0 | LARGE_PAGES);
 	CHECK_EQ(tdxmod_tdcall(the_td(), NULL, &regs, &exit), TDXMOD_EXIT);
 	CHECK_EQ(call(TDH_MEM_TRACK, TDR, 0, 0, 0), 0);
 	CHECK_EQ(call(TDH_MEM_RANGE_UNBLOCK, GPA | 1, TDR, 0, 0), 0);
