@@ -249,8 +249,7 @@ static void migration_replace(struct guestmem_migration *m)
 	xas_lock_irq(&xas);
 	xas_store(&xas, m->dst);
 	xas_unlock_irq(&xas);
-	/* the caller has one more; who waits for the lock looks at the mapping then */
-	m->src->mapping = NULL;
+	/* the caller has one more, and clears the mapping, which who waits for the lock sees */
 	folio_ref_sub(m->src, nr);
 }
 
