@@ -54,6 +54,15 @@ if (present('walk')) {
 		lc rgb colour[i-1] title columnheader(i)
 }
 
+if (present('move')) {
+	set output dir . '/move.svg'
+	set title 'Moving a mapped folio to another NUMA node'
+	set ylabel 'instructions, in units of copying as many bytes'
+	plot for [i=2:columns('move')] file('move') using i:xtic(1) \
+		lc rgb colour[i-1] title columnheader(i), \
+		1 with lines dt 2 lc rgb '#000000' title 'copying alone'
+}
+
 # From here on, figures of many sizes.
 set logscale y
 set yrange [1e3:*]
@@ -71,5 +80,14 @@ if (present('release')) {
 	set output dir . '/release.svg'
 	set title 'Giving memory back'
 	plot for [i=2:columns('release')] file('release') using i:xtic(1) \
+		lc rgb colour[i-1] title columnheader(i)
+}
+
+if (present('pause')) {
+	set output dir . '/pause.svg'
+	set title 'Longest time between two accesses of a guest, while its memory moves and while it does not'
+	set ylabel 'microseconds, on an emulated CPU'
+	set yrange [*:*]
+	plot for [i=2:columns('pause')] file('pause') using i:xtic(1) \
 		lc rgb colour[i-1] title columnheader(i)
 }

@@ -4,15 +4,16 @@
 
 Usage: bench_report.py DIR BACKING...
 
-DIR/count/job.log and, if there was a second boot, DIR/walk/job.log hold lines
+DIR/BOOT/job.log, BOOT being count, move, walk or pause as far as they were booted, hold
+lines
   sample BACKING MEASURE BYTES VARIANT VALUE UNIT
   absent BACKING MEASURE BYTES VARIANT REASON
 Written to DIR: bench.csv, samples.csv, and plot/*.dat for bench_plot.gp. Printed:
 tables, the goals, and what is missing. Exit status 0 if nothing that BACKING...
 can have is missing.
 
-A figure is the median of its samples. Its ratio to zeroing is to zeroing as many
-bytes as its range has, by a loop of "rep stosb" in user space.
+A figure is the median of its samples. Its ratio to zeroing, or to copying, is to doing
+that with as many bytes as its range has, by "rep stosb", or "rep movsb", in user space.
 """
 
 import argparse
@@ -32,6 +33,7 @@ Goal = collections.namedtuple("Goal", "text key limit")
 NATIVE = "native"
 REFERENCE = "cpu"
 ZEROING = Key("zeroing", GIB, "stosb")
+FOLIO_SIZES = (4 * KIB, 2 * MIB, GIB)
 
 # --- what is measured -------------------------------------------------------
 
@@ -96,8 +98,48 @@ def count_rows():
     yield Row("teardown, 1G mapped", Key("teardown", GIB, "full"))
 
 
+def move_rows():
+    for size in FOLIO_SIZES:
+        yield Row(f"{size_text(size)} folio, by itself", Key("move", size, "one"))
+        if size < GIB:
+            yield Row(f"{size_text(size)} folio, among others", Key("move", size, "many"))
+        yield Row(f"mapping {size_text(size)} again", Key("remap", size, "one"))
+
+
 def walk_rows():
     yield Row("random access in 1G", Key("walk", GIB, "random"))
+
+
+def pause_rows():
+    for size in FOLIO_SIZES:
+        name = size_text(size)
+        yield Row(f"{name} folios: longest gap, moving", Key("pause", size, "moving"))
+        yield Row(f"{name} folios: longest gap, still", Key("pause", size, "still"))
+        yield Row(f"{name} folios: time for each", Key("move-time", size, "many"))
+
+
+BOOTS = {"count": count_rows, "move": move_rows, "walk": walk_rows, "pause": pause_rows}
+
+# What is measured for a size of folios, and who has which: native has 4K that do not move.
+OF_FOLIOS = ("move", "remap", "pause", "move-time")
+FOLIOS = {
+    NATIVE: (),
+    "shmem": (4 * KIB, 2 * MIB),
+    "hugetlb-2M": (2 * MIB,),
+    "hugetlb-1G": (GIB,),
+}
+
+
+# What moving them is compared with, for as many bytes
+COPYING = {
+    "move": Key("copying", 0, "movsb"),
+    "pause": Key("copying-time", 0, "words"),
+    "move-time": Key("copying-time", 0, "words"),
+}
+
+
+def can_have(backing, key):
+    return key.measure not in OF_FOLIOS or key.bytes in FOLIOS[backing]
 
 
 # A hugetlb file of that size takes a pool of that size, and a multiple of its page.
@@ -117,6 +159,9 @@ class Results:
         self.absent = {}
 
     def read(self, path):
+        """A boot that did not come that far has no log, and so no figures."""
+        if not os.path.exists(path):
+            return
         with open(path, encoding="utf-8", errors="replace") as f:
             for line in f:
                 words = line.split()
@@ -158,6 +203,25 @@ class Results:
         all_of_it = self.value(REFERENCE, ZEROING)
         return all_of_it and all_of_it * size / ZEROING.bytes
 
+    def copying(self, size):
+        return self.value(REFERENCE, Key("copying", size, "movsb"))
+
+    def ratio_copying(self, backing, key):
+        reference = COPYING.get(key.measure)
+        if not reference or key.variant == "still":
+            return None
+        return ratio(self.value(backing, key), self.value(REFERENCE, reference._replace(bytes=key.bytes)))
+
+
+def references(boots, backings):
+    """What the figures of these boots are compared with."""
+    if "count" in boots:
+        yield ZEROING
+    sizes = [size for size in FOLIO_SIZES if any(size in FOLIOS[b] for b in backings)]
+    for measure in ("move", "pause"):
+        if measure in boots:
+            yield from (COPYING[measure]._replace(bytes=size) for size in sizes)
+
 
 def ratio(value, to):
     return value / to if value is not None and to else None
@@ -172,7 +236,7 @@ def missing(results, backings, rows):
             yield f"{backing}: all of it" + (f": {reasons[-1]}" if reasons else "")
             continue
         for key in keys:
-            if (backing, key) in results.samples:
+            if (backing, key) in results.samples or not can_have(backing, key):
                 continue
             reason = results.absent.get((backing, key))
             if reason is None or not may_be_absent(backing, key):
@@ -194,12 +258,13 @@ def write_csv(results, directory):
     with open(os.path.join(directory, "bench.csv"), "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(("backing", "measure", "range_bytes", "variant", "value", "unit",
-                      "ratio_native", "ratio_zeroing"))
+                      "ratio_native", "ratio_zeroing", "ratio_copying"))
         for backing, key in results.samples:
             figure = results.figure(backing, key)
             out.writerow((backing, *key, whole(figure.value), figure.unit,
                           rounded(results.ratio_native(backing, key)),
-                          rounded(results.ratio_zeroing(backing, key))))
+                          rounded(results.ratio_zeroing(backing, key)),
+                          rounded(results.ratio_copying(backing, key))))
     with open(os.path.join(directory, "samples.csv"), "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(("backing", "measure", "range_bytes", "variant", "run", "value", "unit"))
@@ -220,12 +285,20 @@ PLOTS = {
     "release": [("punch 2M", Key("punch", 2 * MIB, "mapped")),
                 ("punch 1G", Key("punch", GIB, "mapped")),
                 ("end of VM, 1G", Key("teardown", GIB, "full"))],
+    "move": [(f"{size_text(size)} {text}", Key("move", size, variant))
+             for size in FOLIO_SIZES
+             for variant, text in (("one", "by itself"), ("many", "among others"))
+             if (size, variant) != (GIB, "many")],
     "walk": [("random access", Key("walk", GIB, "random"))],
+    "pause": [(f"{size_text(size)} {variant}", Key("pause", size, variant))
+              for size in FOLIO_SIZES for variant in ("moving", "still")],
 }
 # What these are divided by
 PLOT_UNIT = {
-    "populate": lambda results: results.value(REFERENCE, ZEROING),
-    "walk": lambda results: 1000,
+    "populate": lambda results, key: results.value(REFERENCE, ZEROING),
+    "move": lambda results, key: results.copying(key.bytes),
+    "walk": lambda results, key: 1000,
+    "pause": lambda results, key: 1000,
 }
 
 
@@ -234,11 +307,11 @@ def write_plots(results, directory, backings):
     for name, lines in PLOTS.items():
         if not any((b, key) in results.samples for b in backings for _, key in lines):
             continue
-        unit = PLOT_UNIT.get(name, lambda results: 1)(results)
+        unit = PLOT_UNIT.get(name, lambda results, key: 1)
         with open(os.path.join(directory, "plot", name + ".dat"), "w", encoding="utf-8") as f:
             print("what", *backings, file=f)
             for label, key in lines:
-                values = (ratio(results.value(b, key), unit) for b in backings)
+                values = (ratio(results.value(b, key), unit(results, key)) for b in backings)
                 print(f'"{label}"' if " " in label else label,
                       *("-" if v is None else f"{v:.6g}" for v in values), file=f)
 
@@ -258,9 +331,18 @@ def short(number):
     return whole(number)
 
 
+def time_text(nsecs):
+    for unit, name in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+        if nsecs >= unit:
+            return f"{nsecs / unit:.3g} {name}"
+    return f"{nsecs:.0f} ns"
+
+
 def text_of(value, unit):
     if unit == "instructions":
         return short(value)
+    if unit == "ns":
+        return time_text(value)
     return f"{value / 1000:.1f} ns" if unit == "ps" else f"{value:,.0f}"
 
 
@@ -288,11 +370,15 @@ def print_rows(rows, backings, cell):
             print(f"{row.label:<{LABEL}}" + "".join(f"{c:>{CELL}}" for c in cells))
 
 
-def print_tables(results, backings, rows, walked):
+def not_there(results, backing, key):
+    return "n/a" if (backing, key) in results.absent or not can_have(backing, key) else "missing"
+
+
+def print_tables(results, backings, boots):
     def with_native(backing, key):
         value = results.value(backing, key)
         if value is None:
-            return "n/a" if (backing, key) in results.absent else "missing"
+            return not_there(results, backing, key)
         to_native = "" if backing == NATIVE else times(results.ratio_native(backing, key))
         return f"{text_of(value, results.units[backing, key]):>9}{to_native:>10}"
 
@@ -300,6 +386,16 @@ def print_tables(results, backings, rows, walked):
         to_zeroing = results.ratio_zeroing(backing, key)
         return "" if to_zeroing is None else f"{to_zeroing:.3f}x"
 
+    def with_copying(backing, key):
+        value = results.value(backing, key)
+        if value is None:
+            return not_there(results, backing, key)
+        to_copying = results.ratio_copying(backing, key)
+        digits = 3 if key.measure == "move" else 1
+        to_copying = "" if to_copying is None else f"{to_copying:.{digits}f}x"
+        return f"{text_of(value, results.units[backing, key]):>9}{to_copying:>10}"
+
+    rows = list(count_rows())
     zeroes = [row for row in rows if row.key in (
         Key("fallocate", GIB, "-"), Key("map", GIB, "populate"),
         Key("to-private", 2 * MIB, "punch"), Key("to-private", GIB, "punch"))]
@@ -307,10 +403,43 @@ def print_tables(results, backings, rows, walked):
     print_rows(rows, backings, with_native)
     print_heading("Instructions, ratio to zeroing as many bytes", backings)
     print_rows(zeroes, backings, with_zeroing)
-    if walked:
+    if "move" in boots:
+        print_heading("Instructions to move a mapped folio; ratio to copying", backings)
+        print_rows(move_rows(), backings, with_copying)
+        print_immovable(results, backings)
+        print_beyond(results, backings)
+    if "walk" in boots:
         print_heading("Time on an emulated CPU; ratio to native", backings)
         print_rows(walk_rows(), backings, with_native)
         print("An indication only: QEMU's TLB is not a processor's, and it is emptied at every exit.")
+    if "pause" in boots:
+        print_heading("Time of a guest between two accesses; ratio to copying", backings)
+        print_rows(pause_rows(), backings, with_copying)
+        print_copying_time(results)
+
+
+def print_immovable(results, backings):
+    for (backing, key), reason in results.absent.items():
+        if backing in backings and key.measure == "move":
+            print(f"{backing}: n/a, this memory cannot be moved (GUESTMEM_MIGRATE: {reason}).")
+
+
+def print_beyond(results, backings):
+    keys = [Key("move", size, "one") for size in FOLIO_SIZES]
+    parts = [f"{backing} {size_text(key.bytes)} {short(results.value(backing, key) - copying)}"
+             for key in keys for backing in backings
+             for copying in [results.copying(key.bytes)]
+             if copying and (backing, key) in results.samples]
+    print("Copying alone is an instruction a byte, beyond it a folio by itself takes:\n" +
+          ", ".join(parts) + ".")
+
+
+def print_copying_time(results):
+    times = ((size, results.value(REFERENCE, Key("copying-time", size, "words")))
+             for size in FOLIO_SIZES)
+    print("Copying alone: " +
+          ", ".join(f"{size_text(size)} {time_text(time)}" for size, time in times if time) +
+          ". An indication only: an emulated CPU,\nand whatever else its host has to do.")
 
 
 def print_clock(results):
@@ -369,6 +498,9 @@ def goals(results):
     key = Key("teardown", GIB, "full")
     yield Goal("teardown of 1G: native / 50", key, native(key, 50))
     yield Goal("teardown of 1G: base's / 50", key, BASE_TEARDOWN / 50)
+    copying = results.copying(2 * MIB)
+    yield Goal("2M folio moved: 1.10 x copying", Key("move", 2 * MIB, "one"),
+               copying and copying * 1.1)
 
 
 def print_goals(results, backings):
@@ -380,11 +512,19 @@ def print_goals(results, backings):
         for backing in backings:
             measured = results.value(backing, goal.key)
             if measured is None or goal.limit is None:
-                cells.append("n/a" if (backing, goal.key) in results.absent else "not measured")
+                cells.append(not_there(results, backing, goal.key).replace("missing", "not measured"))
                 continue
             cells.append(f"{measured:,.0f} {'yes' if measured <= goal.limit else 'NO':>3}")
         limit = "?" if goal.limit is None else f"{goal.limit:,.0f}"
         print(f"{goal.text:<{LABEL + 2}}{limit:>14}" + "".join(f"{c:>{CELL}}" for c in cells))
+
+
+def unbelievable(results):
+    """Who moves a folio copies it: what is cheaper was compared with another way to copy."""
+    for backing, key in results.samples:
+        to_copying = results.ratio_copying(backing, key)
+        if key.measure == "move" and to_copying is not None and to_copying < 1:
+            yield f"{backing}: {' '.join(map(str, key))}: cheaper than copying alone"
 
 
 def main():
@@ -395,25 +535,24 @@ def main():
     args = parser.parse_args()
 
     results = Results()
-    rows = list(count_rows())
-    walk_log = os.path.join(args.dir, "walk", "job.log")
-    walked = os.path.exists(walk_log)
-    results.read(os.path.join(args.dir, "count", "job.log"))
-    if walked:
-        results.read(walk_log)
+    boots = [boot for boot in BOOTS
+             if boot == "count" or os.path.isdir(os.path.join(args.dir, boot))]
+    for boot in boots:
+        results.read(os.path.join(args.dir, boot, "job.log"))
 
     write_csv(results, args.dir)
     there = [b for b in args.backings if results.has(b)]
     write_plots(results, args.dir, there)
-    print_tables(results, there, rows, walked)
+    print_tables(results, there, boots)
     print_clock(results)
     print_goals(results, there)
 
-    lost = list(missing(results, args.backings, rows + (list(walk_rows()) if walked else [])))
-    if (REFERENCE, ZEROING) not in results.samples:
-        lost.append("the cost of zeroing")
+    lost = list(missing(results, args.backings, [row for boot in boots for row in BOOTS[boot]()]))
+    lost += [f"{REFERENCE}: {' '.join(map(str, key))}" for key in references(boots, args.backings)
+             if (REFERENCE, key) not in results.samples]
+    lost += unbelievable(results)
     if lost:
-        print(f"\n{len(lost)} figures are missing:")
+        print(f"\n{len(lost)} figures are missing, or cannot be:")
         print("\n".join(f"    {text}" for text in lost[:MISSING_SHOWN]))
     return 1 if lost else 0
 

@@ -16,19 +16,27 @@ from bench_report import GIB, KIB, MIB, Key
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench_report.py")
 ZEROING_LINE = f"sample cpu zeroing {GIB} stosb {GIB} instructions"
+COPYING_LINES = [f"sample cpu copying {size} movsb {size} instructions"
+                 for size in bench_report.FOLIO_SIZES]
+TIME_LINES = [f"sample cpu copying-time {size} words {size} ns" for size in bench_report.FOLIO_SIZES]
 
 
 def sample(backing, key, value, unit="instructions"):
     return f"sample {backing} {key.measure} {key.bytes} {key.variant} {value} {unit}"
 
 
-def all_keys():
-    rows = list(bench_report.count_rows())
+def all_keys(boot="count"):
+    rows = list(bench_report.BOOTS[boot]())
     return dict.fromkeys(key for row in rows for key in (row.key, *bench_report.part_keys(row.key)))
 
 
 def complete(backing, value=1000):
     return [sample(backing, key, value) for key in all_keys()]
+
+
+def moved(backing, boot="move", unit="instructions"):
+    return [sample(backing, key, 2 * key.bytes, unit) for key in all_keys(boot)
+            if bench_report.can_have(backing, key)]
 
 
 def results_of(lines):
@@ -118,12 +126,47 @@ class Goals(unittest.TestCase):
         self.assertEqual(line.split()[-4:], ["5,000", "yes", "5,001", "NO"])
 
 
+class Moves(unittest.TestCase):
+    def test_folios(self):
+        for backing, sizes in (("native", 0), ("shmem", 2), ("hugetlb-2M", 1), ("hugetlb-1G", 1)):
+            keys = [key for key in all_keys("move") if bench_report.can_have(backing, key)]
+            self.assertEqual(len({key.bytes for key in keys}), sizes, backing)
+
+    def test_every_single_figure(self):
+        rows = list(bench_report.move_rows())
+        lines = complete("shmem") + moved("shmem")
+        self.assertEqual(list(bench_report.missing(results_of(lines), ["shmem"], rows)), [])
+        for index, line in enumerate(lines):
+            if " move " in line or " remap " in line:
+                with self.subTest(line):
+                    results = results_of(lines[:index] + lines[index + 1:])
+                    self.assertEqual(len(list(bench_report.missing(results, ["shmem"], rows))), 1)
+
+    def test_ratio_copying(self):
+        key = Key("move", 2 * MIB, "one")
+        results = results_of(COPYING_LINES + [sample("shmem", key, 3 * MIB),
+                                              sample("shmem", key._replace(measure="remap"), 9)])
+        self.assertEqual(results.ratio_copying("shmem", key), 1.5)
+        self.assertIsNone(results.ratio_copying("shmem", key._replace(measure="remap")))
+
+    def test_goal(self):
+        results = results_of(COPYING_LINES)
+        limits = {goal.text: goal.limit for goal in bench_report.goals(results)}
+        self.assertAlmostEqual(limits["2M folio moved: 1.10 x copying"], 1.1 * 2 * MIB)
+
+    def test_cheaper_than_copying(self):
+        key = Key("move", 2 * MIB, "one")
+        for value, count in ((2 * MIB, 0), (2 * MIB - 1, 1)):
+            results = results_of(COPYING_LINES + [sample("shmem", key, value)])
+            self.assertEqual(len(list(bench_report.unbelievable(results))), count)
+
+
 class Program(unittest.TestCase):
     """The whole of it, as scripts/bench calls it."""
 
-    def run_it(self, count, walk, *backings):
+    def run_it(self, count, walk, *backings, **more):
         with tempfile.TemporaryDirectory() as top:
-            for name, lines in (("count", count), ("walk", walk)):
+            for name, lines in {"count": count, "walk": walk, **more}.items():
                 if lines is not None:
                     os.mkdir(os.path.join(top, name))
                     with open(os.path.join(top, name, "job.log"), "w", encoding="utf-8") as f:
@@ -148,6 +191,32 @@ class Program(unittest.TestCase):
         done, _ = self.run_it(complete("shmem"), None, "shmem")
         self.assertEqual(done.returncode, 1)
         self.assertIn("zeroing", done.stdout)
+
+    def test_all_boots(self):
+        absent = "absent native move 4096 one Inappropriate ioctl for device"
+        done, rows = self.run_it(
+            [ZEROING_LINE] + complete("shmem") + complete("native"),
+            [sample(backing, Key("walk", GIB, "random"), 440000, "ps") for backing in ("native", "shmem")],
+            "native", "shmem", move=COPYING_LINES + moved("shmem") + [absent],
+            pause=TIME_LINES + moved("shmem", "pause", "ns"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("native: n/a, this memory cannot be moved", done.stdout)
+        ratios = {row["measure"]: row["ratio_copying"] for row in rows if row["backing"] == "shmem"}
+        self.assertEqual((ratios["move"], ratios["remap"], ratios["move-time"]), ("2", "", "2"))
+
+    def test_copying_is_missing(self):
+        for lines, count in ((COPYING_LINES, 0), (COPYING_LINES[1:], 1), ([], 1)):
+            done, _ = self.run_it([ZEROING_LINE] + complete("shmem"), None, "shmem",
+                                  move=lines + moved("shmem"))
+            self.assertEqual(done.returncode, count, done.stdout)
+
+    def test_boot_without_log(self):
+        with tempfile.TemporaryDirectory() as top:
+            os.mkdir(os.path.join(top, "move"))
+            done = subprocess.run([sys.executable, SCRIPT, top, "shmem"],
+                                  capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("cpu: copying", done.stdout)
 
     def test_nothing_at_all(self):
         done, rows = self.run_it([], None, "native", "shmem")

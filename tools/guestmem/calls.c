@@ -83,8 +83,10 @@ static void keep_secret(struct vm *vm, const struct guest_mailbox *box)
 	if (!vm->opt->quiet)
 		printf("vmm: the guest holds a secret at %#llx, trying to get at it\n",
 		       box->arg[0]);
+	move_pause(vm);
 	try_paths(vm, box->arg[0], box->arg[1], box->arg[2]);
 	held_check_peak(vm, box->arg[3]);
+	move_resume(vm);
 }
 
 static void done(struct vcpu *vcpu, const struct guest_mailbox *box)

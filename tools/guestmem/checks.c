@@ -22,7 +22,7 @@ struct check {
 	enum section section;
 	bool failed;
 	char name[NAME_WIDTH + 1];
-	char want[2 * SEEN_WIDTH + 3];
+	char want[48];
 	char seen[48];
 	char detail[80];
 	__u64 bytes;
@@ -34,6 +34,7 @@ static const char *const headings[SECTIONS] = {
 	[SECTION_SECRET] = "Host, while the guest holds a secret",
 	[SECTION_HELD]   = "Guest file, and the host's half of memory",
 	[SECTION_POOL]   = "Pool of huge pages",
+	[SECTION_MOVE]   = "Moves to another NUMA node",
 	[SECTION_LEVELS] = "KVM's mappings of private memory, by size",
 };
 
@@ -140,14 +141,15 @@ static void value_text(char *text, size_t size, enum unit unit, __u64 value)
 void check_range(enum section section, const char *name, const char *source, enum unit unit,
 		 __u64 min, __u64 max, __u64 seen)
 {
-	char want_text[2 * SEEN_WIDTH + 3], seen_text[SEEN_WIDTH + 1], max_text[SEEN_WIDTH + 1];
+	char want_text[48], seen_text[24], max_text[24] = "";
 	bool failed = seen < min || seen > max;
 	struct check *check;
 	size_t length;
 
-	value_text(want_text, SEEN_WIDTH + 1, unit, min);
+	value_text(want_text, sizeof(want_text), unit, min);
 	length = strlen(want_text);
-	value_text(max_text, sizeof(max_text), unit, max);
+	if (max != NO_LIMIT)
+		value_text(max_text, sizeof(max_text), unit, max);
 	if (min != max)
 		snprintf(want_text + length, sizeof(want_text) - length, "..%s", max_text);
 	value_text(seen_text, sizeof(seen_text), unit, seen);

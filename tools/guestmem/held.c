@@ -43,11 +43,24 @@ struct guestmem_info held_info(const struct memory *mem)
 	return info;
 }
 
+__u64 held_bytes(const struct guestmem_info *info)
+{
+	return info->pages_4k * PAGE + info->pages_2m * 2 * MIB + info->pages_1g * GIB;
+}
+
 static __u64 info_held(const struct memory *mem)
 {
 	struct guestmem_info info = held_info(mem);
 
-	return info.pages_4k * PAGE + info.pages_2m * 2 * MIB + info.pages_1g * GIB;
+	return held_bytes(&info);
+}
+
+static __u64 info_nodes_held(const struct memory *mem)
+{
+	struct node_use use;
+
+	nodes_by_info(mem, &use);
+	return nodes_sum(&use);
 }
 
 static struct stat get_stat(const struct memory *mem)
@@ -64,32 +77,63 @@ ino_t held_inode(const struct memory *mem)
 	return get_stat(mem).st_ino;
 }
 
-/* The number behind "key:" in fdinfo of the guest file. */
-static __u64 fdinfo_line(const struct memory *mem, const char *key)
+static FILE *open_fdinfo(const struct memory *mem)
 {
-	unsigned long long value;
-	size_t length = strlen(key);
-	bool found = false;
-	char path[64], line[128];
+	char path[64];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", mem->fd);
 	file = fopen(path, "re");
 	if (!file)
 		die(STATUS_ENVIRONMENT, "%s: %s", path, strerror(errno));
+	return file;
+}
+
+/* The number behind "key:" in fdinfo of the guest file. */
+__u64 held_fdinfo(const struct memory *mem, const char *key)
+{
+	FILE *file = open_fdinfo(mem);
+	unsigned long long value;
+	size_t length = strlen(key);
+	bool found = false;
+	char line[128];
+
 	while (!found && fgets(line, sizeof(line), file))
 		found = !strncmp(line, key, length) && line[length] == ':' &&
 			sscanf(line + length + 1, "%llu", &value) == 1;
 	fclose(file);
 	if (!found)
-		die(STATUS_FAILED, "%s has no line '%s:'", path, key);
+		die(STATUS_FAILED, "fdinfo of the guest file has no line '%s:'", key);
 	return value;
+}
+
+/* Nodes without a line hold nothing. */
+void nodes_by_fdinfo(const struct memory *mem, struct node_use *use)
+{
+	FILE *file = open_fdinfo(mem);
+	unsigned long long kb;
+	unsigned int node;
+	char line[128];
+
+	memset(use, 0, sizeof(*use));
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "guest_node%u: %llu", &node, &kb) == 2 && node < MAX_NODES)
+			use->bytes[node] = kb * KIB;
+	fclose(file);
 }
 
 static __u64 fdinfo_held(const struct memory *mem)
 {
-	return fdinfo_line(mem, "guest_4k") * PAGE + fdinfo_line(mem, "guest_2m") * 2 * MIB +
-		fdinfo_line(mem, "guest_1g") * GIB;
+	return held_fdinfo(mem, "guest_4k") * PAGE + held_fdinfo(mem, "guest_2m") * 2 * MIB +
+		held_fdinfo(mem, "guest_1g") * GIB;
+}
+
+static __u64 fdinfo_nodes_held(const struct memory *mem)
+{
+	struct node_use use;
+
+	nodes_by_fdinfo(mem, &use);
+	return nodes_sum(&use);
 }
 
 bool held_next(const struct memory *mem, __u64 *offset, __u64 *size)
@@ -172,6 +216,8 @@ static void check_held(struct vm *vm, const char *when)
 		{ "GUESTMEM_GET_INFO", info_held(&vm->mem) },
 		{ "fstat", get_stat(&vm->mem).st_blocks * FSTAT_BLOCK },
 		{ "fdinfo", fdinfo_held(&vm->mem) },
+		{ "GUESTMEM_GET_INFO, by node", info_nodes_held(&vm->mem) },
+		{ "fdinfo, by node", fdinfo_nodes_held(&vm->mem) },
 		{ "SEEK_DATA", seek_held(&vm->mem) },
 	};
 	struct expected e = expect(vm);
@@ -212,13 +258,13 @@ static void check_size(struct vm *vm)
 	check_value(SECTION_HELD, name, "GUESTMEM_GET_INFO", UNIT_BYTES, mem->size,
 		    held_info(mem).file_size);
 	check_value(SECTION_HELD, name, "fdinfo", UNIT_BYTES, mem->size,
-		    fdinfo_line(mem, "guest_size"));
+		    held_fdinfo(mem, "guest_size"));
 	check_value(SECTION_HELD, "granule", NULL, UNIT_BYTES, vm->opt->store->granule,
 		    held_info(mem).granule);
 	check_value(SECTION_HELD, "slots bound", NULL, UNIT_COUNT, GUEST_SLOTS,
 		    held_info(mem).bound);
 	check_value(SECTION_HELD, "bound or not, by fdinfo", NULL, UNIT_COUNT, 1,
-		    fdinfo_line(mem, "guest_bound"));
+		    held_fdinfo(mem, "guest_bound"));
 }
 
 /* Before the guest has run. */

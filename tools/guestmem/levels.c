@@ -89,7 +89,7 @@ static void count_block(const struct memory *mem, const unsigned char *folio,
 /* False without debugfs: the sizes of folios are not known. */
 static bool count_blocks(struct vm *vm, struct blocks blocks[LEVELS])
 {
-	unsigned char *folio = folios_read(vm);
+	unsigned char *folio = folios_orders(vm);
 	unsigned int i;
 	__u64 gpa;
 
@@ -139,7 +139,10 @@ static void check_level(enum level level, const char *when, __u64 min, __u64 max
 	check_range(SECTION_LEVELS, name, NULL, UNIT_COUNT, min, max, seen);
 }
 
-/* KVM maps all blocks, or those of which the guest has used a page. */
+/*
+ * KVM maps all blocks, or those of which the guest has used a page, unless they were
+ * moved since.
+ */
 static void check_blocks(struct vm *vm, const char *when, bool all)
 {
 	struct blocks blocks[LEVELS];
@@ -150,14 +153,15 @@ static void check_blocks(struct vm *vm, const char *when, bool all)
 	levels_read(vm, mapped);
 	for (i = LEVEL_2M; i < LEVELS; i++)
 		if (levels[i].size <= 2 * MIB || vm->opt->store->granule >= levels[i].size)
-			check_level(i, when, all ? blocks[i].count : blocks[i].claimed,
+			check_level(i, when, all ? blocks[i].count :
+				    vm->mover ? 0 : blocks[i].claimed,
 				    blocks[i].count, mapped[i]);
 }
 
 /* Folios of each size, by debugfs and by the file itself. */
 static void check_folios(struct vm *vm)
 {
-	unsigned char *folio = folios_read(vm);
+	unsigned char *folio = folios_orders(vm);
 	struct guestmem_info info = held_info(&vm->mem);
 	__u64 pages[LEVELS] = {}, i;
 

@@ -3,9 +3,9 @@
  * guestmem-vmm: run a guest on MFD_GUEST memory and check what must hold.
  *
  * The course: a VM and a guest file, both slots bound to it, the guest program
- * in shared memory; the vCPUs run, ask for conversions and for checks; then the
- * file is compared with what the guest says it uses, a map is taken, slots and
- * pages are given up step by step, and the table is printed.
+ * in shared memory; the vCPUs run, ask for conversions and for checks, perhaps while
+ * their memory is moved; then the file is compared with what the guest says it uses,
+ * a map is taken, slots and pages are given up step by step, and the table is printed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,6 +22,10 @@
 #define DEFAULT_HOLE	(16 * MIB)
 #define UNSET		(~0ULL)
 
+/* The guest shall be at work for a while when its memory is moved. */
+#define DEFAULT_ROUNDS	2
+#define MOVABLE_ROUNDS	4
+
 /* Guest memory is mapped to the guest in pages of 2M: slots start and end there. */
 #define SLOT_ALIGN	(2 * MIB)
 
@@ -37,16 +41,22 @@ static const char usage[] =
 "  --hole SIZE      hole between the two slots (default: 16M; hugetlb-1G: 1G, less\n"
 "                   leaves slot 1 at another alignment than the file)\n"
 "  --vcpus N        number of vCPUs, up to 16 (default: 2)\n"
-"  --rounds N       how often the guest repeats its conversions (default: 2)\n"
+"  --rounds N       how often the guest repeats its conversions (default: 2, with\n"
+"                   --movable 4)\n"
 "  --store NAME     where pages come from: shmem, hugetlb-2M, hugetlb-1G, as far\n"
 "                   as the kernel has them (default: shmem)\n"
+"  --movable        make the file with MFD_GUEST_MOVABLE, and while the guest works move\n"
+"                   its memory to another NUMA node and back, until it ends; without\n"
+"                   a second node nothing is moved. A hugetlb store needs huge pages\n"
+"                   for all guest memory on both nodes\n"
 "  --timeout N      give up when no vCPU has left the guest for N seconds, 0 for\n"
 "                   never (default: 120)\n"
 "  --no-map         do not print the map of guest memory\n"
 "  --quiet          print only the checks that fail, and the sum\n"
 "  --verbose        print every conversion, and all ranges of the map\n"
 "  --needs          run nothing, print what a run needs: 'guest FILE' if --guest\n"
-"                   names one, 'hugepages KB COUNT' if --store takes some\n"
+"                   names one, 'nodes 2' with --movable, 'hugepages KB COUNT' if\n"
+"                   --store takes some, on each node\n"
 "  --help           print this text\n"
 "\n"
 "SIZE is a number of bytes with K, M or G behind it, a multiple of 2M.\n"
@@ -135,6 +145,8 @@ static void parse_option(struct options *opt, const char *name, const char *valu
 		opt->store = parse_store(value);
 	else if (!strcmp(name, "timeout"))
 		opt->timeout = parse_count(name, value, 0, 1000000);
+	else if (!strcmp(name, "movable"))
+		opt->movable = true;
 	else if (!strcmp(name, "no-map"))
 		opt->map = false;
 	else if (!strcmp(name, "needs"))
@@ -153,6 +165,7 @@ static const struct option long_options[] = {
 	{ "rounds", required_argument, NULL, 'o' },
 	{ "store", required_argument, NULL, 'o' },
 	{ "timeout", required_argument, NULL, 'o' },
+	{ "movable", no_argument, NULL, 'o' },
 	{ "no-map", no_argument, NULL, 'o' },
 	{ "needs", no_argument, NULL, 'o' },
 	{ "quiet", no_argument, NULL, 'o' },
@@ -192,7 +205,7 @@ static __u64 larger(__u64 a, __u64 b)
  * made of whole granules too, at the same alignment as in the file: KVM can use
  * mappings of that size.
  */
-static void settle_sizes(struct options *opt)
+static void settle_options(struct options *opt)
 {
 	__u64 granule = larger(opt->store->granule, SLOT_ALIGN);
 	__u64 align = larger(opt->store->granule, GUEST_SLOTS * SLOT_ALIGN);
@@ -200,6 +213,8 @@ static void settle_sizes(struct options *opt)
 	__u64 want = larger(need, DEFAULT_MEMORY) + GUEST_SLOTS * granule - 1;
 	char text[24];
 
+	if (!opt->rounds)
+		opt->rounds = opt->movable ? MOVABLE_ROUNDS : DEFAULT_ROUNDS;
 	if (opt->hole == UNSET)
 		opt->hole = larger(granule, DEFAULT_HOLE);
 	if (!opt->memory)
@@ -227,6 +242,8 @@ static void print_needs(const struct options *opt)
 		die(STATUS_ENVIRONMENT, "guest program %s: %s", opt->guest, strerror(errno));
 	if (opt->guest)
 		printf("guest %s\n", opt->guest);
+	if (opt->movable)
+		puts("nodes 2");
 	if (granule > PAGE)
 		printf("hugepages %llu %llu\n", granule / KIB, opt->memory / granule);
 }
@@ -240,8 +257,8 @@ static void announce(const struct vm *vm)
 
 	if (vm->opt->quiet)
 		return;
-	printf("vmm: %u vCPUs, store %s, slots of %s at 0 and %#llx, hole of %s\n",
-	       vm->opt->vcpus, vm->opt->store->name,
+	printf("vmm: %u vCPUs, store %s%s, slots of %s at 0 and %#llx, hole of %s\n",
+	       vm->opt->vcpus, vm->opt->store->name, vm->opt->movable ? ", movable" : "",
 	       size_text(half, sizeof(half), mem->slot[0].size), mem->slot[1].gpa,
 	       size_text(hole, sizeof(hole), vm->opt->hole));
 }
@@ -281,8 +298,10 @@ static enum exit_status run(struct vm *vm)
 
 	announce(vm);
 	held_check_start(vm);
+	move_start(vm);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	vcpus_run(vm);
+	move_end(vm);
 	ended = check_end(vm);
 	if (!opt->quiet)
 		print_cost(vm, &start);
@@ -290,6 +309,7 @@ static enum exit_status run(struct vm *vm)
 	map = map_take(vm);
 	if (ended) {
 		held_check_split(vm);
+		move_check(vm);
 		levels_check(vm);
 		held_check_teardown(vm);
 	}
@@ -304,7 +324,6 @@ int main(int argc, char **argv)
 		.store = vm_store("shmem"),
 		.hole = UNSET,
 		.vcpus = 2,
-		.rounds = 2,
 		.timeout = 120,
 		.map = true,
 	};
@@ -313,7 +332,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	parse_options(&opt, argc, argv);
-	settle_sizes(&opt);
+	settle_options(&opt);
 	if (opt.needs) {
 		print_needs(&opt);
 		return STATUS_OK;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The map of guest memory, as it was when map_take() looked at it.
+ * The map of guest memory, as it was when map_take() looked at it; and a smaller one
+ * that says on which NUMA node private memory is, which can be taken at any time.
  *
  * Where memory is private and where shared is what the VMM has asked KVM for.
  * Which private pages exist is what SEEK_DATA says of the guest file, and the
@@ -25,6 +26,8 @@ enum state {
 	STATE_PRIVATE_4K,
 	STATE_PRIVATE_2M,
 	STATE_PRIVATE_1G,
+	STATE_NODE,
+	STATE_LAST_NODE = STATE_NODE + 3,
 	STATES,
 };
 
@@ -40,6 +43,10 @@ static const struct {
 	[STATE_PRIVATE_4K] = { 'K', "\033[32m", "private in 4K folios" },
 	[STATE_PRIVATE_2M] = { 'M', "\033[1;32m", "private in 2M folios" },
 	[STATE_PRIVATE_1G] = { 'G', "\033[1;35m", "private in 1G folios" },
+	[STATE_NODE]       = { '0', "\033[32m", "private on node 0" },
+	[STATE_NODE + 1]   = { '1', "\033[1;35m", "on node 1" },
+	[STATE_NODE + 2]   = { '2', "\033[1;34m", "on node 2" },
+	[STATE_LAST_NODE]  = { '3', "\033[31m", "on node 3 or a later one" },
 };
 
 #define MIXED_LETTER	'*'
@@ -48,7 +55,7 @@ static const struct {
  * struct map - guest memory from 0 to its end
  * @pages: how many
  * @state: of each page, enum state
- * @mapped: number of mappings that KVM has, by level
+ * @mapped: number of mappings that KVM has, by level; not in a map of nodes
  */
 struct map {
 	__u64 pages;
@@ -68,7 +75,7 @@ static void take_slot(struct map *map, const struct memory *mem, const struct sl
 			state[i] & PAGE_PRIVATE ? STATE_EMPTY : STATE_SHARED;
 }
 
-static enum state folio_state(unsigned char order)
+static enum state order_state(unsigned char order)
 {
 	if (order == NO_FOLIO)
 		return STATE_PRIVATE;
@@ -77,7 +84,7 @@ static enum state folio_state(unsigned char order)
 }
 
 /* The pages of @slot that the file holds in [offset, offset + size). */
-static void take_held(struct map *map, const unsigned char *folio, const struct slot *slot,
+static void take_held(struct map *map, const unsigned char *order, const struct slot *slot,
 		      __u64 offset, __u64 size)
 {
 	__u64 i, page;
@@ -87,16 +94,14 @@ static void take_held(struct map *map, const unsigned char *folio, const struct 
 			continue;
 		page = (slot->gpa + i - slot->offset) / PAGE;
 		if (map->state[page] == STATE_EMPTY)
-			map->state[page] = folio ? folio_state(folio[i / PAGE]) : STATE_PRIVATE;
+			map->state[page] = order ? order_state(order[i / PAGE]) : STATE_PRIVATE;
 	}
 }
 
-struct map *map_take(struct vm *vm)
+/* What is private and what is shared. */
+static struct map *take_states(struct memory *mem)
 {
-	struct memory *mem = &vm->mem;
 	struct map *map = calloc(1, sizeof(*map));
-	unsigned char *folio = folios_read(vm);
-	__u64 offset, size;
 	unsigned int i;
 
 	if (!map)
@@ -106,14 +111,48 @@ struct map *map_take(struct vm *vm)
 	if (!map->state)
 		die(STATUS_ENVIRONMENT, "no memory for a map of %llu pages", map->pages);
 
+	pthread_mutex_lock(&mem->lock);
 	for (i = 0; i < GUEST_SLOTS; i++)
 		take_slot(map, mem, &mem->slot[i]);
+	pthread_mutex_unlock(&mem->lock);
+	return map;
+}
+
+static void release(struct map *map)
+{
+	free(map->state);
+	free(map);
+}
+
+struct map *map_take(struct vm *vm)
+{
+	struct memory *mem = &vm->mem;
+	struct map *map = take_states(mem);
+	unsigned char *order = folios_orders(vm);
+	__u64 offset, size;
+	unsigned int i;
+
 	for (offset = 0; held_next(mem, &offset, &size); offset += size)
 		for (i = 0; i < GUEST_SLOTS; i++)
-			take_held(map, folio, &mem->slot[i], offset, size);
-	free(folio);
+			take_held(map, order, &mem->slot[i], offset, size);
+	free(order);
 	levels_read(vm, map->mapped);
 	return map;
+}
+
+/* The pages of @slot that the file holds, by their nodes. */
+static void take_nodes(struct map *map, const unsigned char *node, const struct slot *slot)
+{
+	__u64 i, page;
+
+	for (i = 0; i < slot->size / PAGE; i++) {
+		unsigned char on = node[slot->offset / PAGE + i];
+
+		page = slot->gpa / PAGE + i;
+		if (map->state[page] == STATE_EMPTY && on != NO_FOLIO)
+			map->state[page] = on < STATE_LAST_NODE - STATE_NODE ?
+				STATE_NODE + on : STATE_LAST_NODE;
+	}
 }
 
 /* --- printing it -------------------------------------------------------- */
@@ -194,9 +233,6 @@ static void print_cells(const struct map *map)
 		if (memchr(map->state, i, map->pages))
 			printf(" %c %s,", states[i].letter, states[i].name);
 	printf(" %c mixed\n", MIXED_LETTER);
-	if (memchr(map->state, STATE_PRIVATE_4K, map->pages) &&
-	    memchr(map->state, STATE_PRIVATE_2M, map->pages))
-		puts("  a 2M folio that was punched in part is 4K folios from then on");
 	for (start = 0; start < map->pages; start += pages * CELLS_PER_LINE)
 		print_line(map, start, pages, colour);
 }
@@ -211,4 +247,24 @@ void map_print(struct map *map, const struct options *opt)
 	putchar('\n');
 	print_ranges(map, opt);
 	print_cells(map);
+	if (memchr(map->state, STATE_PRIVATE_4K, map->pages) &&
+	    memchr(map->state, STATE_PRIVATE_2M, map->pages))
+		puts("  a 2M folio that was punched in part is 4K folios from then on");
+}
+
+/* While vCPUs run, or not.  Nothing without debugfs. */
+void map_print_nodes(struct vm *vm)
+{
+	unsigned char *node = folios_nodes(vm);
+	struct map *map;
+	unsigned int i;
+
+	if (!node)
+		return;
+	map = take_states(&vm->mem);
+	for (i = 0; i < GUEST_SLOTS; i++)
+		take_nodes(map, node, &vm->mem.slot[i]);
+	print_cells(map);
+	release(map);
+	free(node);
 }

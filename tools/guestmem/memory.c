@@ -37,7 +37,8 @@
 
 static int guest_file(struct memory *mem, const struct options *opt)
 {
-	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_GUEST | opt->store->flags);
+	unsigned int movable = opt->movable ? MFD_GUEST_MOVABLE : 0;
+	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_GUEST | movable | opt->store->flags);
 	char text[200];
 	int err;
 

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <linux/mempolicy.h>
 
 #include "vmm.h"
 
@@ -273,6 +274,24 @@ static int child_punch(struct attempt *a)
 				  a->offset, a->size));
 }
 
+static int child_migrate(struct attempt *a)
+{
+	struct guestmem_migrate range = { .size = sizeof(range), .length = PAGE };
+
+	return error_of(ioctl(a->fd, GUESTMEM_MIGRATE, &range));
+}
+
+static int child_policy(struct attempt *a)
+{
+	struct guestmem_mempolicy policy = {
+		.size = sizeof(policy),
+		.length = a->vm->opt->store->granule,
+		.mode = MPOL_DEFAULT,
+	};
+
+	return error_of(ioctl(a->fd, GUESTMEM_SET_MEMPOLICY, &policy));
+}
+
 static int child_stat(struct attempt *a)
 {
 	struct stat st;
@@ -293,6 +312,16 @@ static int try_child_mmap(struct attempt *a)
 static int try_child_punch(struct attempt *a)
 {
 	return in_child(a, child_punch);
+}
+
+static int try_child_migrate(struct attempt *a)
+{
+	return in_child(a, child_migrate);
+}
+
+static int try_child_policy(struct attempt *a)
+{
+	return in_child(a, child_policy);
 }
 
 static int try_child_stat(struct attempt *a)
@@ -321,6 +350,8 @@ static const struct {
 	{ "forked child: GUESTMEM_GET_INFO", try_child_info, EPERM },
 	{ "forked child: mmap", try_child_mmap, EPERM },
 	{ "forked child: punching a hole", try_child_punch, EPERM },
+	{ "forked child: GUESTMEM_MIGRATE", try_child_migrate, EPERM },
+	{ "forked child: GUESTMEM_SET_MEMPOLICY", try_child_policy, EPERM },
 	{ "forked child: fstat", try_child_stat, 0 },
 	{ "binding the same pages a second time", try_second_slot, EEXIST },
 	{ "binding the file to another VM", try_second_vm, EBUSY },

@@ -13,20 +13,21 @@
 #include "vmm.h"
 
 #define POOL_DIR	"/sys/kernel/mm/hugepages/hugepages-%llukB"
+#define NODE_POOL_DIR	"/sys/devices/system/node/node%u/hugepages/hugepages-%llukB"
 
 static bool has_pool(const struct store *store)
 {
 	return store->granule > PAGE;
 }
 
-static __u64 read_counter(const struct store *store, const char *name)
+static __u64 read_counter(const char *dir, const char *name)
 {
 	unsigned long long value;
-	char path[128];
+	char path[192];
 	FILE *file;
 	int n;
 
-	snprintf(path, sizeof(path), POOL_DIR "/%s", store->granule / KIB, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	file = fopen(path, "re");
 	if (!file)
 		die(STATUS_ENVIRONMENT, "%s: %s", path, strerror(errno));
@@ -39,10 +40,13 @@ static __u64 read_counter(const struct store *store, const char *name)
 
 static struct pool pool_read(const struct store *store)
 {
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), POOL_DIR, store->granule / KIB);
 	return (struct pool){
-		.total = read_counter(store, "nr_hugepages"),
-		.free = read_counter(store, "free_hugepages"),
-		.reserved = read_counter(store, "resv_hugepages"),
+		.total = read_counter(dir, "nr_hugepages"),
+		.free = read_counter(dir, "free_hugepages"),
+		.reserved = read_counter(dir, "resv_hugepages"),
 	};
 }
 
@@ -51,6 +55,23 @@ void pool_start(struct memory *mem, const struct store *store)
 {
 	if (has_pool(store))
 		mem->pool = pool_read(store);
+}
+
+/* A file that is bound to one node after the other takes as many pages on each. */
+void pool_check_node(struct vm *vm, unsigned int node)
+{
+	const struct store *store = vm->opt->store;
+	__u64 need = vm->opt->memory / store->granule, have;
+	char dir[128], page[24];
+
+	if (!has_pool(store))
+		return;
+	snprintf(dir, sizeof(dir), NODE_POOL_DIR, node, store->granule / KIB);
+	have = read_counter(dir, "free_hugepages");
+	if (have < need)
+		die(STATUS_ENVIRONMENT,
+		    "to be moved to node %u, the file needs %llu huge pages of %s there, %llu are free: see %s/nr_hugepages",
+		    node, need, size_text(page, sizeof(page), store->granule), have, dir);
 }
 
 /* What to do about a file that has found no room. */

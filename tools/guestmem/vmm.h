@@ -12,7 +12,9 @@
  *	paths.c		ways by which the host might get at private memory
  *	held.c		what the guest file says that it holds
  *	pool.c		the huge pages that a hugetlb store takes and gives back
- *	folios.c	the sizes of the folios behind private memory
+ *	folios.c	the folios behind private memory: sizes and NUMA nodes
+ *	nodes.c		NUMA nodes, and what is where
+ *	move.c		moving memory to another node while the guest runs
  *	levels.c	the sizes at which KVM maps it
  *	map.c		the map of guest memory
  *	guest/		the default guest, and what a guest program must know
@@ -76,6 +78,7 @@ struct options {
 	unsigned int vcpus;
 	unsigned int rounds;
 	unsigned int timeout;
+	bool movable;
 	bool needs;
 	bool map;
 	bool quiet;
@@ -136,6 +139,7 @@ struct memory {
 };
 
 struct vm;
+struct mover;
 
 /**
  * struct vcpu - a vCPU and its thread
@@ -170,6 +174,7 @@ struct vcpu {
  * @kvm_fd: /dev/kvm
  * @fd: from KVM_CREATE_VM
  * @mem: its memory
+ * @mover: moves @mem while the vCPUs run, or NULL
  * @vcpu: its vCPUs, the first @opt->vcpus are in use
  * @lock: innermost but for the table's own, never held in KVM_RUN
  * @ended: signalled, with @lock held, when a vCPU thread ends
@@ -184,6 +189,7 @@ struct vm {
 	int kvm_fd;
 	int fd;
 	struct memory mem;
+	struct mover *mover;
 	struct vcpu vcpu[GUEST_MAX_VCPUS];
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
@@ -258,6 +264,7 @@ enum section {
 	SECTION_SECRET,
 	SECTION_HELD,
 	SECTION_POOL,
+	SECTION_MOVE,
 	SECTION_LEVELS,
 	SECTIONS,
 };
@@ -284,6 +291,9 @@ struct compared {
 	__u64 seen;
 };
 
+/* A range without an upper end */
+#define NO_LIMIT	(~0ULL)
+
 void check_compared(enum section section, const char *name, const struct compared *c);
 void check_value(enum section section, const char *name, const char *source, enum unit unit,
 		 __u64 want, __u64 seen);
@@ -302,6 +312,8 @@ void try_paths(struct vm *vm, __u64 gpa, __u64 size, __u64 seed);
 /* held.c: the next range that the file holds, from *offset on */
 bool held_next(const struct memory *mem, __u64 *offset, __u64 *size);
 struct guestmem_info held_info(const struct memory *mem);
+__u64 held_bytes(const struct guestmem_info *info);
+__u64 held_fdinfo(const struct memory *mem, const char *key);
 ino_t held_inode(const struct memory *mem);
 void held_check_start(struct vm *vm);
 void held_check_peak(struct vm *vm, __u64 used);
@@ -310,12 +322,35 @@ void held_check_teardown(struct vm *vm);
 
 /* pool.c */
 void pool_start(struct memory *mem, const struct store *store);
+void pool_check_node(struct vm *vm, unsigned int node);
 void pool_explain(const struct memory *mem, const struct options *opt, char *text, size_t size);
 void pool_check(struct vm *vm, const char *when, __u64 held, __u64 file_size);
 
-/* folios.c: by page of the file, the order of the folio that backs it */
+/* folios.c: by page of the file, the order of the folio that backs it, or its node */
 #define NO_FOLIO	0xff
-unsigned char *folios_read(struct vm *vm);
+unsigned char *folios_orders(struct vm *vm);
+unsigned char *folios_nodes(struct vm *vm);
+
+/* nodes.c: NUMA nodes, by number, and the bytes of the guest file that are there */
+#define MAX_NODES	NO_FOLIO
+
+struct node_use {
+	__u64 bytes[MAX_NODES];
+};
+
+unsigned int nodes_with_memory(unsigned int *nodes, unsigned int room);
+unsigned int nodes_distance(unsigned int from, unsigned int to);
+__u64 nodes_by_info(const struct memory *mem, struct node_use *use);
+void nodes_by_fdinfo(const struct memory *mem, struct node_use *use);
+bool nodes_by_folios(struct vm *vm, struct node_use *use);
+__u64 nodes_sum(const struct node_use *use);
+
+/* move.c */
+void move_start(struct vm *vm);
+void move_pause(struct vm *vm);
+void move_resume(struct vm *vm);
+void move_end(struct vm *vm);
+void move_check(struct vm *vm);
 
 /* levels.c: the sizes at which KVM maps memory */
 enum level {
@@ -340,5 +375,6 @@ void levels_check(struct vm *vm);
 struct map;
 struct map *map_take(struct vm *vm);
 void map_print(struct map *map, const struct options *opt);
+void map_print_nodes(struct vm *vm);
 
 #endif /* GUESTMEM_VMM_H */

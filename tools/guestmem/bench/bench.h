@@ -6,8 +6,10 @@
  *	meter.c		the clock: instructions, without those of waiting
  *	machine.c	a VM on one file, and the calls that are measured
  *	count.c		the topics that count instructions
- *	walk.c		the topic that takes time: a guest's random accesses
- *	guest.S		the program of that guest
+ *	move.c		one more of them: moving memory to another NUMA node
+ *	walk.c		a topic that takes time: a guest's random accesses
+ *	pause.c		the other one: for how long a guest waits for memory that moves
+ *	guest.S		the programs of these guests
  *
  * A *backing* is where private memory comes from: the native guest_memfd, or a
  * guest file of one store.  A *sample* is one figure of one run; it is a line on
@@ -85,8 +87,12 @@ struct machine {
 	void *mapping;
 };
 
-/* Returns 0, or an error number if the backing has no file of that size. */
-int machine_create(struct machine *m, const struct backing *backing, __u64 size, __u64 entry);
+/*
+ * @flags are for memfd_create() beside the backing's, without meaning for native.
+ * Returns 0, or an error number if the backing has no file of that size.
+ */
+int machine_create(struct machine *m, const struct backing *backing, unsigned int flags,
+		   __u64 size, __u64 entry);
 void machine_release(struct machine *m);
 
 /* Calls into the kernel, on a part of the file; they end the program on failure. */
@@ -95,17 +101,65 @@ void machine_allocate(struct machine *m, __u64 offset, __u64 size);
 void machine_punch(struct machine *m, __u64 offset, __u64 size);
 void machine_map(struct machine *m, __u64 offset, __u64 size);
 
+/* To a NUMA node; what is in use may stay behind.  Returns 0, or an error number. */
+int machine_move(struct machine *m, __u64 offset, __u64 size, unsigned int node,
+		 struct guestmem_migrate *range);
+
+/*
+ * Shared memory at 0 with page tables that map all addresses 1:1, and a program, which
+ * is entered at GUEST_ENTRY; what is from GUEST_DATA on is its own.  Returns where that
+ * memory is mapped.
+ */
+#define GUEST_ENTRY	BOOT_MAILBOX
+#define GUEST_DATA	(GUEST_ENTRY + PAGE)
+char *machine_load(struct machine *m, const char *program, const char *end);
+void machine_start(struct machine *m, const struct kvm_regs *regs);
+/* Until it halts. */
+void machine_run(struct machine *m);
+
 __u64 machine_stat(struct machine *m, const char *name);
 
 /* --- topics ------------------------------------------------------------- */
 
+void *memory_alone(__u64 size);
+void copy_memory(char *buffer, __u64 bytes);
 void count_zeroing(unsigned int runs);
 int count_attributes(const struct backing *backing, unsigned int runs);
 int count_populate(const struct backing *backing, unsigned int runs);
 int count_convert(const struct backing *backing, unsigned int runs);
+void count_copying(unsigned int runs);
+int count_move(const struct backing *backing, unsigned int runs);
 int walk(const struct backing *const *backings, unsigned int nr, unsigned int runs);
+int time_pause(const struct backing *backing, unsigned int runs);
 
-/* guest.S */
+/* --- move.c ------------------------------------------------------------- */
+
+#define HOME_NODE	0
+#define OTHER_NODE	1
+
+/**
+ * struct folios - a size of folios that a backing has
+ * @size: in bytes, 0 behind the last of them
+ * @many: how many are moved in one call; one by itself is moved anyway
+ * @flags: for memfd_create()
+ */
+struct folios {
+	__u64 size;
+	unsigned int many;
+	unsigned int flags;
+};
+
+/* In order of size. */
+const struct folios *backing_folios(const struct backing *backing);
+/* All memory is private, on the home node and mapped; an error number if it cannot move. */
+int machine_create_movable(struct machine *m, const struct backing *backing,
+			   const struct folios *folios, __u64 size, __u64 entry);
+/* All of it, however often that takes; an error number if it cannot. */
+int machine_move_all(struct machine *m, unsigned int node);
+
+/* --- guest.S ------------------------------------------------------------ */
+
 extern const char walk_code[], walk_code_end[];
+extern const char touch_code[], touch_code_end[];
 
 #endif /* GUESTMEM_BENCH_H */

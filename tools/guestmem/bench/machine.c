@@ -14,6 +14,14 @@
 
 #include "bench.h"
 
+/* The guest's program and page tables, memory that is not private */
+#define LOW_SLOT	1
+#define LOW_SIZE	(64 * KIB)
+
+/* Present, writable, accessed and dirty already, and 1G large */
+#define PTE_TABLE	0x23ULL
+#define PTE_LARGE	0xe3ULL
+
 static const struct backing backings[] = {
 	{ .name = "native", .native = true },
 	{ .name = "shmem", .granule = PAGE },
@@ -34,7 +42,7 @@ const struct backing *backing_find(const char *name)
 /* --- files -------------------------------------------------------------- */
 
 /* A guest file of @size, or -1 and errno. */
-static int guest_file(const struct backing *backing, __u64 size)
+static int guest_file(const struct backing *backing, unsigned int flags, __u64 size)
 {
 	int fd, err;
 
@@ -42,7 +50,7 @@ static int guest_file(const struct backing *backing, __u64 size)
 		errno = EINVAL;
 		return -1;
 	}
-	fd = memfd_create("bench", MFD_CLOEXEC | MFD_GUEST | backing->flags);
+	fd = memfd_create("bench", MFD_CLOEXEC | MFD_GUEST | flags | backing->flags);
 	if (fd < 0)
 		return -1;
 	if (!ftruncate(fd, size))
@@ -77,7 +85,8 @@ static void map_shared(struct machine *m)
 
 /* --- life --------------------------------------------------------------- */
 
-int machine_create(struct machine *m, const struct backing *backing, __u64 size, __u64 entry)
+int machine_create(struct machine *m, const struct backing *backing, unsigned int flags,
+		   __u64 size, __u64 entry)
 {
 	int err;
 
@@ -92,7 +101,7 @@ int machine_create(struct machine *m, const struct backing *backing, __u64 size,
 		.slot = { .gpa = PRIVATE_GPA, .size = size },
 	};
 	if (!backing->native) {
-		m->file = guest_file(backing, size);
+		m->file = guest_file(backing, flags, size);
 		if (m->file < 0)
 			return errno;
 	}
@@ -156,6 +165,65 @@ void machine_map(struct machine *m, __u64 offset, __u64 size)
 		    errno != EINTR && errno != EAGAIN)
 			die(STATUS_FAILED, "KVM_PRE_FAULT_MEMORY of %llu bytes: %s", size,
 			    strerror(errno));
+}
+
+int machine_move(struct machine *m, __u64 offset, __u64 size, unsigned int node,
+		 struct guestmem_migrate *range)
+{
+	*range = (struct guestmem_migrate){
+		.size = sizeof(*range),
+		.offset = offset,
+		.length = size,
+		.node = node,
+	};
+	return ioctl(m->file, GUESTMEM_MIGRATE, range) ? errno : 0;
+}
+
+/* --- guests ------------------------------------------------------------- */
+
+char *machine_load(struct machine *m, const char *program, const char *end)
+{
+	char *low = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct kvm_userspace_memory_region region = {
+		.slot = LOW_SLOT,
+		.memory_size = LOW_SIZE,
+		.userspace_addr = (unsigned long)low,
+	};
+	__u64 *pdpt, gib;
+
+	if (low == MAP_FAILED)
+		die(STATUS_FAILED, "mmap: %s", strerror(errno));
+	*(__u64 *)(low + BOOT_PML4) = BOOT_PDPT | PTE_TABLE;
+	pdpt = (__u64 *)(low + BOOT_PDPT);
+	for (gib = 0; gib < 512; gib++)
+		pdpt[gib] = gib * GIB | PTE_LARGE;
+	memcpy(low + GUEST_ENTRY, program, end - program);
+	if (ioctl(m->vm.fd, KVM_SET_USER_MEMORY_REGION, &region))
+		die(STATUS_FAILED, "KVM_SET_USER_MEMORY_REGION: %s", strerror(errno));
+	return low;
+}
+
+void machine_start(struct machine *m, const struct kvm_regs *regs)
+{
+	struct kvm_regs start = *regs;
+
+	start.rip = GUEST_ENTRY;
+	/* The bit that is always set */
+	start.rflags = 2;
+	if (ioctl(m->vm.vcpu[0].fd, KVM_SET_REGS, &start))
+		die(STATUS_FAILED, "KVM_SET_REGS: %s", strerror(errno));
+}
+
+void machine_run(struct machine *m)
+{
+	struct vcpu *vcpu = &m->vm.vcpu[0];
+
+	while (ioctl(vcpu->fd, KVM_RUN, NULL))
+		if (errno != EINTR && errno != EAGAIN)
+			die(STATUS_FAILED, "KVM_RUN: %s", strerror(errno));
+	if (vcpu->run->exit_reason != KVM_EXIT_HLT)
+		die(STATUS_FAILED, "the guest stopped for reason %u", vcpu->run->exit_reason);
 }
 
 __u64 machine_stat(struct machine *m, const char *name)

@@ -16,20 +16,25 @@
 #include "bench.h"
 
 #define MAX_BACKINGS	4
-#define MAX_RUNS	20
+#define MAX_RUNS	60
 
 static const char usage[] =
 "Usage: guestmem-bench [OPTION]... TOPIC [BACKING]...\n"
 "Measure what the private memory of a guest costs. Needs a kernel with\n"
-"CONFIG_KVM_GUESTMEM; all topics but walk need QEMU with -icount shift=0,sleep=off,\n"
+"CONFIG_KVM_GUESTMEM; topics that count need QEMU with -icount shift=0,sleep=off,\n"
 "where the time stamp counter counts instructions.\n"
 "\n"
-"Topics:\n"
+"Topics that count:\n"
 "  zeroing       memory alone, without KVM; takes no backing\n"
 "  attributes    KVM_SET_MEMORY_ATTRIBUTES on memory that was never touched\n"
 "  populate      allocate, map, convert, punch and end 1G\n"
 "  convert       conversions of parts of 1G\n"
+"  copying       memory alone, as zeroing\n"
+"  move          GUESTMEM_MIGRATE of what a guest has mapped; needs NUMA nodes 0 and 1\n"
+"Topics that take time:\n"
 "  walk          a guest's random accesses to 1G, in time; takes several backings\n"
+"  pause         how long a guest waits while its memory moves; needs two nodes, and\n"
+"                two CPUs\n"
 "\n"
 "Backings: native, shmem, hugetlb-2M, hugetlb-1G\n"
 "\n"
@@ -46,6 +51,16 @@ static const struct topic {
 	{ "attributes", count_attributes },
 	{ "populate", count_populate },
 	{ "convert", count_convert },
+	{ "move", count_move },
+	{ "pause", time_pause },
+};
+
+static const struct {
+	const char *name;
+	void (*run)(unsigned int runs);
+} references[] = {
+	{ "zeroing", count_zeroing },
+	{ "copying", count_copying },
 };
 
 void die(enum exit_status status, const char *format, ...)
@@ -118,9 +133,11 @@ static int run_topic(const char *name, const struct backing *const *backings, un
 
 	if (!strcmp(name, "walk") && nr)
 		return walk(backings, nr, runs);
-	if (!strcmp(name, "zeroing") && !nr) {
-		count_zeroing(runs);
-		return STATUS_OK;
+	for (i = 0; i < ARRAY_SIZE(references); i++) {
+		if (!strcmp(name, references[i].name) && !nr) {
+			references[i].run(runs);
+			return STATUS_OK;
+		}
 	}
 	for (i = 0; i < ARRAY_SIZE(topics); i++)
 		if (!strcmp(name, topics[i].name) && nr == 1)
