@@ -89,7 +89,8 @@ struct guestmem_invalidation {
  *
  * @release: Optional.  The @nr pages at @pfn have been given to the guest and now
  *	leave the file.  They are mapped nowhere.  The consumer object may be gone
- *	by then, so none is passed.  May sleep, may not fail.
+ *	by then, so none is passed.  Called with the folio locked; may sleep, may not
+ *	fail.
  */
 struct guestmem_consumer_ops {
 	struct module *owner;

@@ -199,6 +199,29 @@ void guestmem_invalidate_end(struct guestmem_invalidation *inv)
 		inv->gm->ops->invalidate_end(inv->consumer, inv);
 }
 
+/* Release what a consumer has had of [start, end) in @folio.  Return where to go on. */
+static pgoff_t guestmem_release_folio(struct guestmem *gm, struct folio *folio,
+				      pgoff_t start, pgoff_t end)
+{
+	unsigned long first, nr, last;
+	pgoff_t next;
+
+	/*
+	 * Core mm may split it at any time, but not while it is locked.  If that has just
+	 * happened, another folio has @start now: look again.
+	 */
+	folio_lock(folio);
+	next = max(start, folio_next_index(folio));
+	first = max(start, folio->index) - folio->index;
+	last = min(end, next) - folio->index;
+	while (first < last && (nr = guestmem_next_given(gm, folio, &first, last))) {
+		gm->ops->release(folio_pfn(folio) + first, nr);
+		first += nr;
+	}
+	folio_unlock(folio);
+	return next;
+}
+
 /*
  * Tell the consumer that the pages of [start, end) that it has had leave the file.
  * They are mapped nowhere: the caller is between invalidate_start and
@@ -207,20 +230,13 @@ void guestmem_invalidate_end(struct guestmem_invalidation *inv)
  */
 void guestmem_release_pages(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
-	unsigned long first, nr, last;
 	struct folio *folio;
 
 	rwsem_assert_held_write(&gm->inode->i_mapping->invalidate_lock);
 	if (!gm->ops || !gm->ops->release)
 		return;
 	while ((folio = guestmem_find_marked(gm, start, end, GUESTMEM_MARK_GIVEN))) {
-		first = max(start, folio->index) - folio->index;
-		last = min(end, folio_next_index(folio)) - folio->index;
-		while ((nr = guestmem_next_given(gm, folio, &first, last))) {
-			gm->ops->release(folio_pfn(folio) + first, nr);
-			first += nr;
-		}
-		start = folio_next_index(folio);
+		start = guestmem_release_folio(gm, folio, start, end);
 		cond_resched();
 	}
 }

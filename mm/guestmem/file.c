@@ -183,8 +183,9 @@ static int guestmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
 	int ret;
 
 	filemap_invalidate_lock(mapping);
-	guestmem_settle(gm, start, end);
 	ret = gm->store->reserve_hole(gm, start, end);
+	/* no folio reaches out of the range now, whoever has split it, and no map may */
+	guestmem_settle(gm, start, end);
 	if (!ret) {
 		guestmem_invalidate_start(gm, start, end, false, &inv);
 		guestmem_release_pages(gm, start, end);
