@@ -252,6 +252,7 @@ int guestmem_map_add_holes(struct guestmem *gm, pgoff_t index, unsigned int orde
 int guestmem_map_reserve(struct guestmem *gm, struct folio *folio);
 void guestmem_map_drop(struct guestmem *gm, pgoff_t index);
 void guestmem_map_split(struct guestmem *gm, pgoff_t index);
+int guestmem_map_merge(struct guestmem *gm, pgoff_t index);
 bool guestmem_unsettled(struct guestmem *gm, struct folio *folio);
 void guestmem_settle(struct guestmem *gm, pgoff_t start, pgoff_t end);
 bool guestmem_next_fresh(struct guestmem *gm, struct folio *folio, unsigned long *first,

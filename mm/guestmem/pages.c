@@ -220,6 +220,26 @@ void guestmem_map_split(struct guestmem *gm, pgoff_t index)
 	kvfree(map);
 }
 
+/*
+ * The single folios of 2M from @index on, which are settled, are about to become
+ * one.  0 or -ENOMEM.
+ */
+int guestmem_map_merge(struct guestmem *gm, pgoff_t index)
+{
+	struct guestmem_map *map = guestmem_map_alloc(GUESTMEM_SMALL_MAP);
+	unsigned long i;
+
+	if (!map)
+		return -ENOMEM;
+	for (i = 0; i < map->nr_pages; i++)
+		if (guestmem_marked(gm, index + i, GUESTMEM_MARK_GIVEN))
+			guestmem_map_give(map, i, i + 1);
+	if (map->nr_given && map->nr_given < map->nr_pages)
+		return guestmem_map_insert(gm, index, map);
+	kvfree(map);
+	return 0;
+}
+
 /**
  * guestmem_settle - take maps apart whose folios others have split
  * @gm: the guest file

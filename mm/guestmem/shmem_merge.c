@@ -155,7 +155,8 @@ static int merge_move(struct guestmem_merge *merge)
 
 /*
  * Exchange the folios in the page cache.  Every page has an entry, so the tree has all
- * nodes that it needs; the mark of having been given to a consumer is passed on.
+ * nodes that it needs; the mark of having been given to a consumer is passed on, if any
+ * of them has it, and which of them has is in the map.
  */
 static void merge_replace(struct guestmem_merge *merge)
 {
@@ -214,16 +215,20 @@ static void merge_block(struct guestmem_merge *merge)
 {
 	int ret;
 
-	if (!merge_look(merge))
-		return;
 	merge->huge = merge_alloc(merge->gm, folio_nid(merge->small[0]));
 	if (!merge->huge)
 		return;
+	/* right for the small folios as well, which look as if others had split them */
+	if (guestmem_map_merge(merge->gm, merge->first))
+		goto put_huge;
 	guestmem_invalidate_start(merge->gm, merge->first, merge->first + HPAGE_PMD_NR, true,
 				  &merge->inv);
 	ret = merge_exchange(merge);
 	guestmem_invalidate_end(&merge->inv);
 	trace_guestmem_merge(merge->gm->inode, merge->first, HPAGE_PMD_ORDER, ret);
+	if (ret)
+		guestmem_map_drop(merge->gm, merge->first);
+put_huge:
 	folio_unlock(merge->huge);
 	folio_put(merge->huge);
 }
@@ -238,9 +243,11 @@ static void merge_one(struct guestmem *gm, pgoff_t first)
 	merge->gm = gm;
 	merge->first = first;
 	filemap_invalidate_lock(mapping);
-	guestmem_settle(gm, first, first + HPAGE_PMD_NR);
-	if (!gm->ops || gm->ops->migrate)
+	if ((!gm->ops || gm->ops->migrate) && merge_look(merge)) {
+		/* nobody can split what is single: there is no map from now on */
+		guestmem_settle(gm, first, first + HPAGE_PMD_NR);
 		merge_block(merge);
+	}
 	guestmem_check(gm);
 	filemap_invalidate_unlock(mapping);
 	kfree(merge);
