@@ -183,7 +183,7 @@ static void mock_move_page(const struct guestmem_invalidation *inv, struct mock 
 		mock_complain("a page moves that is not the guest's");
 	if (mock_outside(inv, addr))
 		mock_complain("a page moves that the bracket is not for");
-	if (mock && addr - MOCK_BASE < MOCK_PAGES && READ_ONCE(mock->pte[addr - MOCK_BASE]))
+	if (addr - MOCK_BASE < MOCK_PAGES && READ_ONCE(mock->pte[addr - MOCK_BASE]))
 		mock_complain("a page moves that the guest has mapped");
 	mock_own(addr, dst);
 	if (guestmem_copy(dst, src, 1))
@@ -202,7 +202,7 @@ static void mock_check_move(struct mock *mock, const struct guestmem_invalidatio
 			    unsigned long dst, unsigned long src, unsigned long nr)
 {
 	might_sleep();
-	if (!inv->moving || (mock && mock->inv != inv))
+	if (!inv->moving || mock->inv != inv)
 		mock_complain("a page moves without a bracket for that");
 	if (!mock_one_block(dst, nr) || !mock_one_block(src, nr))
 		mock_complain("a piece to move is not inside of 2M");
@@ -211,8 +211,6 @@ static void mock_check_move(struct mock *mock, const struct guestmem_invalidatio
 /* Is this the call that a test wants to fail? */
 static bool mock_fails(struct mock *mock)
 {
-	if (!mock)
-		return false;
 	mock->migrations++;
 	return mock->fail_migrate && !--mock->fail_migrate;
 }
@@ -221,7 +219,7 @@ static int mock_migrate(struct guestmem_consumer *consumer,
 			const struct guestmem_invalidation *inv,
 			unsigned long dst, unsigned long src, unsigned long nr)
 {
-	struct mock *mock = consumer ? to_mock(consumer) : NULL;
+	struct mock *mock = to_mock(consumer);
 	unsigned long i;
 
 	mock_check_move(mock, inv, dst, src, nr);
@@ -236,12 +234,11 @@ static void mock_unmigrate(struct guestmem_consumer *consumer,
 			   const struct guestmem_invalidation *inv,
 			   unsigned long dst, unsigned long src, unsigned long nr)
 {
-	struct mock *mock = consumer ? to_mock(consumer) : NULL;
+	struct mock *mock = to_mock(consumer);
 	unsigned long i;
 
 	mock_check_move(mock, inv, dst, src, nr);
-	if (mock)
-		mock->unmigrations++;
+	mock->unmigrations++;
 	for (i = 0; i < nr; i++)
 		mock_move_page(inv, mock, src + i, dst + i);
 }
@@ -250,7 +247,7 @@ static int mock_copy(struct guestmem_consumer *consumer,
 		     const struct guestmem_invalidation *inv,
 		     unsigned long dst, unsigned long src, unsigned long nr)
 {
-	struct mock *mock = consumer ? to_mock(consumer) : NULL;
+	struct mock *mock = to_mock(consumer);
 
 	mock_check_move(mock, inv, dst, src, nr);
 	return mock_fails(mock) ? -EBUSY : guestmem_copy(dst, src, nr);
