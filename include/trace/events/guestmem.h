@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What happens to guest files.  A file is known by its inode number, as fstat() and
- * debugfs have it; ranges are in pages of 4K, from the start of the file.
+ * What happens to guest files.  A file is known by the numbers of its device and its
+ * inode, as fstat() has them: inodes of different stores may have the same.  Ranges are
+ * in pages of 4K, from the start of the file.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM guestmem
@@ -10,6 +11,7 @@
 #define _TRACE_GUESTMEM_H
 
 #include <linux/fs.h>
+#include <linux/kdev_t.h>
 #include <linux/tracepoint.h>
 
 /* a memfd, or what KVM_CREATE_GUEST_MEMFD has made, has become a guest file */
@@ -18,26 +20,29 @@ TRACE_EVENT(guestmem_create,
 		 unsigned int flags),
 	TP_ARGS(inode, store, granule_order, flags),
 	TP_STRUCT__entry(
+		__field(dev_t, dev)
 		__field(unsigned long, ino)
 		__string(store, store)
 		__field(unsigned int, granule_order)
 		__field(unsigned int, flags)
 	),
 	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
 		__assign_str(store);
 		__entry->granule_order = granule_order;
 		__entry->flags = flags;
 	),
-	TP_printk("ino=%lu store=%s granule_order=%u movable=%u nohugepage=%u",
-		  __entry->ino, __get_str(store), __entry->granule_order,
-		  __entry->flags & 1, __entry->flags >> 1 & 1)
+	TP_printk("dev=%d:%d ino=%lu store=%s granule_order=%u movable=%u nohugepage=%u",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __get_str(store),
+		  __entry->granule_order, __entry->flags & 1, __entry->flags >> 1 & 1)
 );
 
 DECLARE_EVENT_CLASS(guestmem_binding,
 	TP_PROTO(const struct inode *inode, pgoff_t first, pgoff_t last, u64 addr, u64 guest),
 	TP_ARGS(inode, first, last, addr, guest),
 	TP_STRUCT__entry(
+		__field(dev_t, dev)
 		__field(unsigned long, ino)
 		__field(unsigned long, index)
 		__field(unsigned long, nr)
@@ -45,13 +50,15 @@ DECLARE_EVENT_CLASS(guestmem_binding,
 		__field(u64, guest)
 	),
 	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
 		__entry->index = first;
 		__entry->nr = last - first + 1;
 		__entry->addr = addr;
 		__entry->guest = guest;
 	),
-	TP_printk("ino=%lu index=%lu nr=%lu gfn=%llx guest=%llu", __entry->ino,
+	TP_printk("dev=%d:%d ino=%lu index=%lu nr=%lu gfn=%llx guest=%llu",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino,
 		  __entry->index, __entry->nr, __entry->addr, __entry->guest)
 );
 
@@ -72,6 +79,7 @@ TRACE_EVENT(guestmem_get_pfn,
 		 unsigned int order, int ret),
 	TP_ARGS(inode, index, addr, pfn, order, ret),
 	TP_STRUCT__entry(
+		__field(dev_t, dev)
 		__field(unsigned long, ino)
 		__field(unsigned long, index)
 		__field(u64, addr)
@@ -80,6 +88,7 @@ TRACE_EVENT(guestmem_get_pfn,
 		__field(int, ret)
 	),
 	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
 		__entry->index = index;
 		__entry->addr = addr;
@@ -87,7 +96,8 @@ TRACE_EVENT(guestmem_get_pfn,
 		__entry->order = ret ? 0 : order;
 		__entry->ret = ret;
 	),
-	TP_printk("ino=%lu index=%lu gfn=%llx pfn=%lx order=%u ret=%d", __entry->ino,
+	TP_printk("dev=%d:%d ino=%lu index=%lu gfn=%llx pfn=%lx order=%u ret=%d",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino,
 		  __entry->index, __entry->addr, __entry->pfn, __entry->order, __entry->ret)
 );
 
@@ -96,18 +106,21 @@ TRACE_EVENT(guestmem_invalidate,
 	TP_PROTO(const struct inode *inode, pgoff_t start, pgoff_t end, bool moving),
 	TP_ARGS(inode, start, end, moving),
 	TP_STRUCT__entry(
+		__field(dev_t, dev)
 		__field(unsigned long, ino)
 		__field(unsigned long, index)
 		__field(unsigned long, nr)
 		__field(bool, moving)
 	),
 	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
 		__entry->index = start;
 		__entry->nr = end - start;
 		__entry->moving = moving;
 	),
-	TP_printk("ino=%lu index=%lu nr=%lu moving=%d", __entry->ino, __entry->index,
+	TP_printk("dev=%d:%d ino=%lu index=%lu nr=%lu moving=%d",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __entry->index,
 		  __entry->nr, __entry->moving)
 );
 
@@ -135,18 +148,21 @@ DECLARE_EVENT_CLASS(guestmem_folio,
 	TP_PROTO(const struct inode *inode, pgoff_t index, unsigned int order, int ret),
 	TP_ARGS(inode, index, order, ret),
 	TP_STRUCT__entry(
+		__field(dev_t, dev)
 		__field(unsigned long, ino)
 		__field(unsigned long, index)
 		__field(unsigned int, order)
 		__field(int, ret)
 	),
 	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
 		__entry->index = index;
 		__entry->order = order;
 		__entry->ret = ret;
 	),
-	TP_printk("ino=%lu index=%lu order=%u ret=%d", __entry->ino, __entry->index,
+	TP_printk("dev=%d:%d ino=%lu index=%lu order=%u ret=%d",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __entry->index,
 		  __entry->order, __entry->ret)
 );
 
@@ -167,6 +183,7 @@ TRACE_EVENT(guestmem_migrate,
 		 unsigned long src, unsigned long dst, int src_node, int dst_node, int ret),
 	TP_ARGS(inode, index, order, src, dst, src_node, dst_node, ret),
 	TP_STRUCT__entry(
+		__field(dev_t, dev)
 		__field(unsigned long, ino)
 		__field(unsigned long, index)
 		__field(unsigned int, order)
@@ -177,6 +194,7 @@ TRACE_EVENT(guestmem_migrate,
 		__field(int, ret)
 	),
 	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
 		__entry->index = index;
 		__entry->order = order;
@@ -186,8 +204,9 @@ TRACE_EVENT(guestmem_migrate,
 		__entry->dst_node = dst_node;
 		__entry->ret = ret;
 	),
-	TP_printk("ino=%lu index=%lu order=%u pfn=%lx to=%lx node=%d to_node=%d ret=%d",
-		  __entry->ino, __entry->index, __entry->order, __entry->src, __entry->dst,
+	TP_printk("dev=%d:%d ino=%lu index=%lu order=%u pfn=%lx to=%lx node=%d to_node=%d ret=%d",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino,
+		  __entry->index, __entry->order, __entry->src, __entry->dst,
 		  __entry->src_node, __entry->dst_node, __entry->ret)
 );
 
@@ -197,18 +216,21 @@ TRACE_EVENT(guestmem_error,
 		 unsigned int order),
 	TP_ARGS(inode, index, pfn, order),
 	TP_STRUCT__entry(
+		__field(dev_t, dev)
 		__field(unsigned long, ino)
 		__field(unsigned long, index)
 		__field(unsigned long, pfn)
 		__field(unsigned int, order)
 	),
 	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
 		__entry->index = index;
 		__entry->pfn = pfn;
 		__entry->order = order;
 	),
-	TP_printk("ino=%lu index=%lu pfn=%lx folio_order=%u", __entry->ino, __entry->index,
+	TP_printk("dev=%d:%d ino=%lu index=%lu pfn=%lx folio_order=%u",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __entry->index,
 		  __entry->pfn, __entry->order)
 );
 
