@@ -46,7 +46,44 @@ qemu_command() {
 		-append "console=ttyS0 loglevel=7 oops=panic panic=-1 $* ${GUEST_CMDLINE:-}")
 }
 
-# numa_command NODES IMAGE INITRD [KERNEL-ARGUMENT...]: the same with 2 or 3 NUMA nodes.
+# megabytes SIZE: of a size as QEMU's -m has it.
+megabytes() {
+	case $1 in
+	*[gG]) echo $((${1%?} * 1024)) ;;
+	*[mM]) echo "${1%?}" ;;
+	*) die "GUEST_MEMORY is a number with M or G behind it, not $1" ;;
+	esac
+}
+
+# add_node NODE MEGABYTES [CPUS]: a NUMA node for QEMU_CMD; one without CPUs has memory only.
+add_node() {
+	QEMU_CMD+=(-object "memory-backend-ram,id=node$1,size=$2M"
+		   -numa "node,nodeid=$1,memdev=node$1${3:+,cpus=$3}")
+}
+
+add_distance() { QEMU_CMD+=(-numa "dist,src=$1,dst=$2,val=$3"); }
+
+# high_memory: all but 1G of node 0 above 4G. What is below is spoilt for huge pages of
+# 1G by QEMU's tables, and by the initramfs, which are high in it.
+high_memory() { QEMU_CMD+=(-machine 'pc,max-ram-below-4g=1G'); }
+
+# two_nodes IMAGE INITRD [KERNEL-ARGUMENT...]: qemu_command with half of the memory, and
+# of the CPUs, on each of two NUMA nodes that are alike. With one CPU node 1 has none.
+two_nodes() {
+	local cpus=${GUEST_CPUS:-2} half second
+	local GUEST_CPUS=$cpus,sockets=$cpus
+
+	half=$(($(megabytes "${GUEST_MEMORY:-4G}") / 2))
+	second=$(((cpus + 1) / 2))
+	GUEST_MEMORY=$((2 * half))M qemu_command "$@"
+	add_node 0 $half "0-$((second - 1))"
+	add_node 1 $half "$( ((second == cpus)) || echo "$second-$((cpus - 1))")"
+	add_distance 0 1 20
+	high_memory
+}
+
+# numa_command NODES IMAGE INITRD [KERNEL-ARGUMENT...]: the machine of the tests, with 2
+# or 3 NUMA nodes.
 #
 #   node  CPU  memory                        and a DIMM   distances
 #   0     0    1G DMA32, 1280M Normal        512M         10 20     10 15 30
@@ -54,29 +91,29 @@ qemu_command() {
 #   2     -    2G Normal                     -                      30 20 10
 #
 # 1G on each node is CMA, for one huge page of 1G while there is one; what it is called
-# in debugfs is cma/hugetlbN. Node 0 begins below and goes on above 4G, because QEMU has
-# its tables, and the initramfs, high in what is below. The DIMMs are ZONE_MOVABLE and
-# can be ejected; nothing can plug one in again.
+# in debugfs is cma/hugetlbN. The DIMMs are ZONE_MOVABLE and can be ejected; nothing can
+# plug one in again.
 numa_command() {
-	local nodes=$1 image=$2 initrd=$3 last=$(($1 - 1)) size node more=()
+	local nodes=$1 image=$2 initrd=$3 last=$(($1 - 1)) node
 	local GUEST_CPUS=2,sockets=2
 	local GUEST_MEMORY=$((2304 + 2048 * last))M,slots=2,maxmem=10G
 	shift 3
 
-	for node in $(seq 0 "$last"); do
-		size=$((node ? 2048 : 2304))M
-		more+=(-object "memory-backend-ram,id=node$node,size=$size"
-		       -numa "node,nodeid=$node,memdev=node$node$( ((node > 1)) || echo ",cpus=$node")")
-	done
-	for node in 0 1; do
-		more+=(-object "memory-backend-ram,id=dimm$node,size=512M"
-		       -device "pc-dimm,memdev=dimm$node,node=$node")
-	done
-	more+=(-numa "dist,src=0,dst=1,val=$((nodes == 2 ? 20 : 15))")
-	((nodes == 2)) || more+=(-numa 'dist,src=1,dst=2,val=20' -numa 'dist,src=0,dst=2,val=30')
 	qemu_command "$image" "$initrd" memhp_default_state=online_movable \
 		"hugetlb_cma=$(seq -f %g:1G -s , 0 "$last")" "$@"
-	QEMU_CMD+=(-machine 'pc,max-ram-below-4g=1G' "${more[@]}")
+	add_node 0 2304 0
+	add_node 1 2048 1
+	((nodes == 2)) || add_node 2 2048
+	for node in 0 1; do
+		QEMU_CMD+=(-object "memory-backend-ram,id=dimm$node,size=512M"
+			   -device "pc-dimm,memdev=dimm$node,node=$node")
+	done
+	add_distance 0 1 $((nodes == 2 ? 20 : 15))
+	if ((nodes == 3)); then
+		add_distance 1 2 20
+		add_distance 0 2 30
+	fi
+	high_memory
 }
 
 # host_root: share this machine's root, read-only.
