@@ -20,6 +20,7 @@
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <trace/events/guestmem.h>
 
 #include "internal.h"
@@ -96,29 +97,25 @@ static void guestmem_lose_page(struct guestmem *gm, struct folio *folio, pgoff_t
 			     folio_order(folio));
 }
 
-/**
- * guestmem_memory_failure - a page has been found to be bad
- * @pfn: any page
- *
- * If it is a guest's, no guest has it mapped on return.
- *
- * Context: memory_failure(), at its end.  May sleep.  The folio is not locked if it
- * belongs to a guest file.
- */
-void guestmem_memory_failure(unsigned long pfn)
+static bool guestmem_is_guests(const struct page *page)
 {
-	struct page *page = pfn_to_page(pfn);
+	guard(rcu)();
+	return guestmem_find(READ_ONCE(page_folio(page)->mapping));
+}
+
+/* False if the folio of @page was being split, and has to be looked up again. */
+static bool guestmem_try_lose(struct page *page)
+{
 	struct folio *folio = page_folio(page);
 	struct guestmem *gm;
+	bool same;
 
-	rcu_read_lock();
-	gm = guestmem_find(READ_ONCE(folio->mapping));
-	rcu_read_unlock();
-	if (!gm || !folio_try_get(folio))
-		return;
-
+	/* what leaves a file loses its mapping before its references: it is being split */
+	if (!folio_try_get(folio))
+		return false;
 	folio_lock(folio);
-	if (page_folio(page) == folio) {
+	same = page_folio(page) == folio;
+	if (same) {
 		rcu_read_lock();
 		gm = guestmem_find(folio->mapping);
 		rcu_read_unlock();
@@ -128,4 +125,22 @@ void guestmem_memory_failure(unsigned long pfn)
 	}
 	folio_unlock(folio);
 	folio_put(folio);
+	return same;
+}
+
+/**
+ * guestmem_memory_failure - a page has been found to be bad
+ * @pfn: any page
+ *
+ * If it is a guest's, no guest has it mapped on return.
+ *
+ * Context: memory_failure(), at its end.  May sleep.  The folio is not locked if it
+ * belongs to a guest file, and there may be no reference to it any more.
+ */
+void guestmem_memory_failure(unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	while (guestmem_is_guests(page) && !guestmem_try_lose(page))
+		cond_resched();
 }

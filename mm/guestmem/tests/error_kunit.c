@@ -7,15 +7,18 @@
  * them.  The marks are taken off before the folios are freed.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/hugetlb.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/page-flags.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 #include <linux/swap.h>
 
@@ -30,10 +33,12 @@
  * struct bad_page - a page that was made bad, and is made good again
  * @page: the page
  * @marked: where the mark is: of hugetlb, on the folio
+ * @told: guest files have been told of it, by another thread
  */
 struct bad_page {
 	struct page *page;
 	struct page *marked;
+	bool told;
 };
 
 static void make_good(void *data)
@@ -175,6 +180,43 @@ static void lose_another(struct kunit *test)
 	/* told twice of the same one */
 	guestmem_memory_failure(page_to_pfn(first->page));
 	KUNIT_EXPECT_EQ(test, 3, mock->starts);
+	KUNIT_EXPECT_EQ(test, -EHWPOISON, order_at(guest, BAD));
+}
+
+static int lose_thread(void *data)
+{
+	struct bad_page *bad = data;
+
+	guestmem_memory_failure(page_to_pfn(bad->page));
+	WRITE_ONCE(bad->told, true);
+	return 0;
+}
+
+/* R19: core mm is just splitting the folio, and lets nobody have a reference to it */
+static void lose_while_split(struct kunit *test)
+{
+	struct mock_guest *guest = bad_guest(test);
+	struct bad_page *bad = choose_bad(test, guest->file, BAD);
+	struct folio *folio = mock_folio(guest->file, BAD);
+	struct task_struct *task;
+
+	map_around(guest);
+	task = kthread_create(lose_thread, bad, "guestmem-lose");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	SetPageHWPoison(bad->marked);
+	KUNIT_EXPECT_TRUE(test, folio_ref_freeze(folio, folio_nr_pages(folio)));
+	wake_up_process(task);
+	fsleep(20 * USEC_PER_MSEC);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(bad->told));
+	folio_ref_unfreeze(folio, folio_nr_pages(folio));
+	kthread_stop(task);
+	put_task_struct(task);
+
+	KUNIT_EXPECT_TRUE(test, bad->told);
+	KUNIT_EXPECT_EQ(test, 1, guest->mock->starts);
+	KUNIT_EXPECT_EQ(test, 0, guest->mock->pte[BAD]);
+	KUNIT_EXPECT_NE(test, 0, guest->mock->pte[BAD + 1]);
 	KUNIT_EXPECT_EQ(test, -EHWPOISON, order_at(guest, BAD));
 }
 
@@ -360,6 +402,7 @@ static const void *next_hugetlb(const void *prev, char *desc)
 static struct kunit_case error_test_cases[] = {
 	KUNIT_CASE_PARAM(lose_page, mock_next_huge_kind),
 	KUNIT_CASE_PARAM(lose_another, mock_next_huge_kind),
+	KUNIT_CASE_PARAM(lose_while_split, mock_next_huge_kind),
 	KUNIT_CASE_PARAM(lose_unbound, mock_next_huge_kind),
 	KUNIT_CASE_PARAM(bad_stays, mock_next_huge_kind),
 	KUNIT_CASE_PARAM(bad_while_moving, mock_next_huge_kind),
