@@ -242,6 +242,8 @@ static void migration_replace(struct guestmem_migration *m)
 	folio_ref_add(m->dst, nr);
 	if (folio_test_swapbacked(m->src))
 		__folio_set_swapbacked(m->dst);
+	/* for those who look without the lock, lseek(SEEK_HOLE) for one */
+	folio_mark_uptodate(m->dst);
 	folio_clear_dirty(m->src);
 	folio_set_dirty(m->dst);
 
