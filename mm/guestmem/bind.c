@@ -559,7 +559,7 @@ int guestmem_get_pfn(struct guestmem_binding *binding, u64 addr,
 	if (index < binding->node.start || index > binding->node.last)
 		return -EINVAL;
 
-	if (READ_ONCE(binding->gm->last_fault) != jiffies)
+	if (time_after(jiffies, READ_ONCE(binding->gm->last_fault)))
 		WRITE_ONCE(binding->gm->last_fault, jiffies);
 again:
 	*pfn = 0;

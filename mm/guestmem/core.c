@@ -21,6 +21,7 @@
 #include <linux/file.h>
 #include <linux/hashtable.h>
 #include <linux/hugetlb.h>
+#include <linux/jiffies.h>
 #include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -91,6 +92,7 @@ static struct guestmem *guestmem_alloc(struct inode *inode, unsigned int mfd_fla
 	xa_init(&gm->maps);
 	xa_init(&gm->bad);
 	INIT_LIST_HEAD(&gm->list);
+	gm->last_fault = jiffies;
 	return gm;
 }
 

@@ -78,7 +78,8 @@ struct guestmem_info_nodes {
  * @failed: on return, bytes that are still elsewhere
  *
  * Folios are moved as a whole, also those that reach out of the range, and in the size they
- * have, if there is memory of that size.  What is not there, or is on the node already, counts nowhere.
+ * have, if there is memory of that size.  What is not there, or is on the node already, counts
+ * nowhere.
  */
 struct guestmem_migrate {
 	__u32 size;
