@@ -274,7 +274,16 @@ int area_do(const struct area *area, int cpu, enum guest_op op, __u32 seed)
 	return 0;
 }
 
-static int work_piece(struct worker *w, __u64 gpa)
+/* For people: what a command has returned, and what KVM_RUN had said last */
+static void complain(struct worker *w, int cpu, int ret)
+{
+	struct vm *vm = w->area->vm;
+
+	snprintf(w->bad, sizeof(w->bad), "vCPU %d: %d, exit reason %u, at %#llx", cpu, ret,
+		 vm->run[cpu]->exit_reason, vm->bad_gpa[cpu]);
+}
+
+static void work_piece(struct worker *w, __u64 gpa)
 {
 	const struct area *area = w->area;
 	int ret = guest_do(area->vm, w->cpu, GUEST_VERIFY, gpa, area->piece, w->seed);
@@ -282,8 +291,7 @@ static int work_piece(struct worker *w, __u64 gpa)
 	if (!ret)
 		ret = guest_do(area->vm, w->cpu, GUEST_STAMP, gpa, area->piece, w->seed + 1);
 	if (ret)
-		w->bad_gpa = area->vm->bad_gpa[w->cpu];
-	return ret;
+		complain(w, w->cpu, ret);
 }
 
 static void work_round(struct worker *w)
@@ -291,10 +299,10 @@ static void work_round(struct worker *w)
 	long long start, took;
 	__u64 at;
 
-	for (at = w->cpu * w->area->stride; at + w->area->piece <= w->area->size && !w->bad;
+	for (at = w->cpu * w->area->stride; at + w->area->piece <= w->area->size && !*w->bad;
 	     at += 2 * w->area->stride) {
 		start = milliseconds();
-		w->bad = work_piece(w, w->area->gpa + at);
+		work_piece(w, w->area->gpa + at);
 		took = milliseconds() - start;
 		w->slowest = took > w->slowest ? took : w->slowest;
 		atomic_fetch_add(&w->pieces, 1);
@@ -308,7 +316,7 @@ static void *work(void *arg)
 
 	do {
 		work_round(w);
-	} while (!atomic_load(&w->stop) && !w->bad);
+	} while (!atomic_load(&w->stop) && !*w->bad);
 	return NULL;
 }
 
@@ -325,8 +333,24 @@ int workers_start(struct worker worker[2], const struct area *area, __u32 seed)
 	return 0;
 }
 
-/* Returns what went wrong, 0 if nothing did. */
-int workers_stop(struct worker worker[2])
+/* Each piece once more, by the vCPU that has not stamped it */
+static void verify_other(struct worker *w)
+{
+	const struct area *area = w->area;
+	__u64 at;
+	int ret;
+
+	for (at = w->cpu * area->stride; at + area->piece <= area->size && !*w->bad;
+	     at += 2 * area->stride) {
+		ret = guest_do(area->vm, !w->cpu, GUEST_VERIFY, area->gpa + at, area->piece,
+			       w->seed);
+		if (ret)
+			complain(w, !w->cpu, ret);
+	}
+}
+
+/* Returns what went wrong, "" if nothing did. */
+const char *workers_end(struct worker worker[2])
 {
 	int i;
 
@@ -334,25 +358,15 @@ int workers_stop(struct worker worker[2])
 		atomic_store(&worker[i].stop, true);
 	for (i = 0; i < 2; i++)
 		pthread_join(worker[i].thread, NULL);
-	return worker[0].bad ? worker[0].bad : worker[1].bad;
+	for (i = 0; i < 2; i++)
+		verify_other(&worker[i]);
+	return *worker[0].bad ? worker[0].bad : worker[1].bad;
 }
 
-/* Once more when they have stopped, each what the other has stamped */
-int workers_verify(struct worker worker[2])
+/* Milliseconds that the slowest piece has taken */
+long workers_slowest(const struct worker worker[2])
 {
-	const struct area *area = worker[0].area;
-	__u64 at;
-	int ret;
-
-	for (at = 0; at + area->piece <= area->size; at += area->stride) {
-		int owner = at / area->stride % 2;
-
-		ret = guest_do(area->vm, !owner, GUEST_VERIFY, area->gpa + at, area->piece,
-			       worker[owner].seed);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return worker[0].slowest > worker[1].slowest ? worker[0].slowest : worker[1].slowest;
 }
 
 long workers_pieces(struct worker worker[2])
@@ -367,7 +381,7 @@ bool moving_1g(const struct moving *m)
 	return m->store->huge == SZ_1G;
 }
 
-/* Room for the file on every node: true if there is. */
+/* Room for the file on every node that is used: true if there is. */
 bool moving_fill_pools(struct moving *m, const struct store *store, off_t size)
 {
 	int i;
@@ -377,6 +391,9 @@ bool moving_fill_pools(struct moving *m, const struct store *store, off_t size)
 	m->fd = -1;
 	m->vm.fd = -1;
 	m->nr_nodes = memory_nodes(m->node);
+	/* each page of 1G takes its time */
+	if (moving_1g(m) && m->nr_nodes > 2)
+		m->nr_nodes = 2;
 	for (i = 0; i < m->nr_nodes; i++) {
 		if (node_pools_grow(&m->pools, store->granule, m->node[i],
 				    size / store->granule)) {

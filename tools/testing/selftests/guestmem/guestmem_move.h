@@ -98,8 +98,7 @@ struct area {
  * @stop: set to end it, at the end of a round
  * @pieces: how many it has done
  * @slowest: milliseconds that one of these has taken
- * @bad: first result that must not be, or 0
- * @bad_gpa: where
+ * @bad: what went wrong, empty if nothing did
  * @thread: runs it
  *
  * No two rounds have the same stamps: a write that goes to a frame which is not the
@@ -112,16 +111,15 @@ struct worker {
 	atomic_bool stop;
 	atomic_long pieces;
 	long slowest;
-	int bad;
-	__u64 bad_gpa;
+	char bad[96];
 	pthread_t thread;
 };
 
 int area_do(const struct area *area, int cpu, enum guest_op op, __u32 seed);
 int workers_start(struct worker worker[2], const struct area *area, __u32 seed);
-int workers_stop(struct worker worker[2]);
-int workers_verify(struct worker worker[2]);
+const char *workers_end(struct worker worker[2]);
 long workers_pieces(struct worker worker[2]);
+long workers_slowest(const struct worker worker[2]);
 
 /* ---- a guest whose memory moves ---- */
 

@@ -179,8 +179,7 @@ TEST_F_TIMEOUT(units, r16_under_load, SLOW)
 			TH_LOG("errno %d", err);
 		done += !err;
 	}
-	EXPECT_EQ(0, workers_stop(worker));
-	EXPECT_EQ(0, workers_verify(worker));
+	EXPECT_STREQ("", workers_end(worker));
 	EXPECT_LT(0, done);
 	EXPECT_OK(unit_policy_move(s, 0, s->nr, MPOL_BIND, NODE(s->node[turn])));
 	want(s, 0, present(s), s->node[turn]);
