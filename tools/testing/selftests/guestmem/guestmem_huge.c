@@ -282,7 +282,7 @@ int prefault_all(struct vm *vm, int cpu, __u64 gpa, __u64 size)
 	return 0;
 }
 
-/* ---- no huge page for this process ---- */
+/* ---- no huge page, or none at all, for this process ---- */
 
 static int inject(const char *file, const char *text)
 {
@@ -292,22 +292,41 @@ static int inject(const char *file, const char *text)
 	return write_file(path, text);
 }
 
-/* From now on every allocation of 2M and more fails; -1 if the kernel cannot. */
-int fail_huge_start(void)
+/* Written to while nothing may be allocated: open */
+static int make_it_fail = -1;
+
+/*
+ * From now on every allocation of so many pages, a power of two, and more fails; -1 if the
+ * kernel cannot.  Of single pages: the memory of the process has to be there before.
+ */
+int fail_pages_start(const char *order)
 {
 	mount_debugfs();
-	if (access("/proc/self/make-it-fail", W_OK) ||
+	make_it_fail = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	if (make_it_fail < 0 ||
 	    inject("task-filter", "Y") || inject("verbose", "0") ||
-	    inject("min-order", "9") || inject("ignore-gfp-wait", "N") ||
+	    inject("min-order", order) || inject("ignore-gfp-wait", "N") ||
 	    inject("ignore-gfp-highmem", "N") || inject("interval", "1") ||
 	    inject("space", "0") || inject("times", "-1") || inject("probability", "100"))
 		return -1;
-	return write_file("/proc/self/make-it-fail", "1");
+	return pwrite(make_it_fail, "1", 1, 0) == 1 ? 0 : -1;
 }
 
+/* The same for those of 2M */
+int fail_huge_start(void)
+{
+	return fail_pages_start("9");
+}
+
+/* Of either */
 void fail_huge_stop(void)
 {
-	write_file("/proc/self/make-it-fail", "0");
+	if (make_it_fail >= 0) {
+		while (pwrite(make_it_fail, "0", 1, 0) != 1)
+			;
+		close(make_it_fail);
+	}
+	make_it_fail = -1;
 	inject("probability", "0");
 	inject("min-order", "0");
 	inject("task-filter", "N");

@@ -81,8 +81,9 @@ const char *pool_now(struct pool *pool);
 int punch_patiently(int fd, off_t offset, off_t length);
 int prefault_all(struct vm *vm, int cpu, __u64 gpa, __u64 size);
 
-/* ---- no huge page for this process ---- */
+/* ---- no huge page, or none at all, for this process ---- */
 
+int fail_pages_start(const char *order);
 int fail_huge_start(void);
 void fail_huge_stop(void);
 
