@@ -494,7 +494,7 @@ struct tdxmod {
 	u16 *wb_lock;
 	u16 *wb_done;
 	u64 *wb_keys;
-	/* of @objects; nothing is done under it but to follow a list */
+	/* of @objects; nothing is done under it but to follow a list, also by an IPI */
 	spinlock_t objects_lock;
 	struct tdxmod_object *objects[TDXMOD_BUCKETS];
 	struct tdxmod_stats stats;

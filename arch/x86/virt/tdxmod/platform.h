@@ -12,6 +12,8 @@
  *   - the kernel's names for fixed size integers, bit masks, READ_ONCE(),
  *     try_cmpxchg(), atomic64_t, spinlock_t, and the functions of string.h;
  *
+ *   - <asm/tdxmod.h>, what the surroundings know of the module;
+ *
  *   - tdxmod_map(pa), tdxmod_unmap(va): the 4K page of physical memory that holds
  *     @pa, for a short time and on this CPU; NULL if there is no memory.  What other
  *     CPUs and the page walker of a CPU see of it is coherent;
@@ -20,7 +22,9 @@
  *     seen where real memory would have been encrypted with the key of the TD;
  *
  *   - tdxmod_alloc(size), tdxmod_free(p): zeroed memory for bookkeeping.  May sleep;
- *     called by the leaves that create something, and by no other;
+ *     called by the leaves that create something, and by no other.
+ *     tdxmod_alloc_module(size): the same, for what the module as a whole needs, on
+ *     nobody's account;
  *
  *   - tdxmod_sha384_new(), _start(), _add(), _end(), _delete(): one digest under way.
  *     Only _new() can fail, and returns NULL;

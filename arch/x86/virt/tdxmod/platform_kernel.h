@@ -19,6 +19,7 @@
 #include <linux/timekeeping.h>
 #include <linux/topology.h>
 #include <linux/types.h>
+#include <asm/tdxmod.h>
 
 static inline void *tdxmod_map(u64 pa)
 {
@@ -50,6 +51,11 @@ static inline void tdxmod_scrub(u64 pa, u64 size)
 static inline void *tdxmod_alloc(size_t size)
 {
 	return kvzalloc(size, GFP_KERNEL_ACCOUNT);
+}
+
+static inline void *tdxmod_alloc_module(size_t size)
+{
+	return kvzalloc(size, GFP_KERNEL);
 }
 
 static inline void tdxmod_free(const void *p)

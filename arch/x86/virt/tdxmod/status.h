@@ -10,7 +10,7 @@
  *   61     fatal            31:0   detail: most times the operand that is meant
  *   60     host hint
  */
-#define TDX_SUCCESS				0x0000000000000000ULL
+#define TDX_SUCCESS				0ULL
 #define TDX_NON_RECOVERABLE_TD			0x6000000200000000ULL
 #define TDX_INTERRUPTED_RESUMABLE		0x8000000300000000ULL
 #define TDX_INTERRUPTED_RESTARTABLE		0x8000000400000000ULL

@@ -114,32 +114,35 @@ static struct tdxmod_object **bucket(struct tdxmod *mod, u64 pa)
 void object_insert(struct tdxmod *mod, struct tdxmod_object *object)
 {
 	struct tdxmod_object **head = bucket(mod, object->pa);
+	unsigned long flags;
 
-	spin_lock(&mod->objects_lock);
+	spin_lock_irqsave(&mod->objects_lock, flags);
 	object->next = *head;
 	*head = object;
-	spin_unlock(&mod->objects_lock);
+	spin_unlock_irqrestore(&mod->objects_lock, flags);
 }
 
 void object_remove(struct tdxmod *mod, struct tdxmod_object *object)
 {
 	struct tdxmod_object **link = bucket(mod, object->pa);
+	unsigned long flags;
 
-	spin_lock(&mod->objects_lock);
+	spin_lock_irqsave(&mod->objects_lock, flags);
 	while (*link != object)
 		link = &(*link)->next;
 	*link = object->next;
-	spin_unlock(&mod->objects_lock);
+	spin_unlock_irqrestore(&mod->objects_lock, flags);
 }
 
 struct tdxmod_object *object_find(struct tdxmod *mod, u64 pa)
 {
 	struct tdxmod_object *object;
+	unsigned long flags;
 
-	spin_lock(&mod->objects_lock);
+	spin_lock_irqsave(&mod->objects_lock, flags);
 	for (object = *bucket(mod, pa); object && object->pa != pa; object = object->next)
 		;
-	spin_unlock(&mod->objects_lock);
+	spin_unlock_irqrestore(&mod->objects_lock, flags);
 	return object;
 }
 
@@ -183,8 +186,9 @@ static bool tdmr_create(struct tdxmod_tdmr *tdmr, const struct tdxmod_range *ran
 	tdmr->size = range->size;
 	tdmr->ready = range->base + (ready ? range->size : 0);
 	for (level = 0; level < TDXMOD_PAMT_LEVELS; level++) {
-		tdmr->pamt[level] = tdxmod_alloc((range->size >> level_shift(level)) *
-						 sizeof(*tdmr->pamt[level]));
+		u64 nr = range->size >> level_shift(level);
+
+		tdmr->pamt[level] = tdxmod_alloc_module(nr * sizeof(*tdmr->pamt[level]));
 		if (!tdmr->pamt[level])
 			return false;
 	}
@@ -197,7 +201,7 @@ static bool tdmrs_create(struct tdxmod *mod)
 	u64 mask = level_size(TDXMOD_LEVEL_1G) - 1;
 	unsigned int i;
 
-	mod->tdmrs = tdxmod_alloc(config->nr_tdmrs * sizeof(*mod->tdmrs));
+	mod->tdmrs = tdxmod_alloc_module(config->nr_tdmrs * sizeof(*mod->tdmrs));
 	if (!mod->tdmrs)
 		return false;
 	for (i = 0; i < config->nr_tdmrs; i++) {
@@ -225,15 +229,15 @@ struct tdxmod *tdxmod_create(const struct tdxmod_config *config)
 
 	if (config->hkid_last - config->hkid_first >= 64 || config->packages > 32)
 		return NULL;
-	mod = tdxmod_alloc(sizeof(*mod));
+	mod = tdxmod_alloc_module(sizeof(*mod));
 	if (!mod)
 		return NULL;
 	mod->config = *config;
 	spin_lock_init(&mod->objects_lock);
-	mod->keys = tdxmod_alloc(tdxmod_nr_keys(mod) * sizeof(*mod->keys));
-	mod->wb_lock = tdxmod_alloc(config->packages * sizeof(*mod->wb_lock));
-	mod->wb_done = tdxmod_alloc(config->packages * sizeof(*mod->wb_done));
-	mod->wb_keys = tdxmod_alloc(config->packages * sizeof(*mod->wb_keys));
+	mod->keys = tdxmod_alloc_module(tdxmod_nr_keys(mod) * sizeof(*mod->keys));
+	mod->wb_lock = tdxmod_alloc_module(config->packages * sizeof(*mod->wb_lock));
+	mod->wb_done = tdxmod_alloc_module(config->packages * sizeof(*mod->wb_done));
+	mod->wb_keys = tdxmod_alloc_module(config->packages * sizeof(*mod->wb_keys));
 	if (!mod->keys || !mod->wb_lock || !mod->wb_done || !mod->wb_keys ||
 	    !tdmrs_create(mod)) {
 		tdxmod_destroy(mod);

@@ -12,11 +12,6 @@
 #include "platform.h"
 #include "status.h"
 
-struct tdxmod;
-struct tdxmod_td;
-struct tdxmod_vcpu;
-struct tdxmod_encoding;
-
 /* Leaves of SEAMCALL that this module has. */
 enum tdxmod_leaf {
 	TDH_VP_ENTER			= 0,
@@ -55,12 +50,10 @@ enum tdxmod_leaf {
 	TDXMOD_NR_LEAVES,
 };
 
-/* Leaves of TDCALL. */
-enum tdxmod_guest_leaf {
-	TDG_MEM_PAGE_ACCEPT		= 6,
-	TDG_MEM_PAGE_ATTR_RD		= 23,
-	TDG_MEM_PAGE_ATTR_WR		= 24,
-};
+/* Leaves of TDCALL.  The kernel as a guest has some of them, too. */
+#define TDG_MEM_PAGE_ACCEPT		6
+#define TDG_MEM_PAGE_ATTR_RD		23
+#define TDG_MEM_PAGE_ATTR_WR		24
 
 /**
  * struct tdxmod_regs - registers of a call, before and after it
@@ -82,28 +75,6 @@ struct tdxmod_regs {
 	u64 r9;
 	u64 r10;
 	u64 r11;
-};
-
-/**
- * struct tdxmod_range - a range of physical addresses
- * @base: first byte
- * @size: in bytes
- */
-struct tdxmod_range {
-	u64 base;
-	u64 size;
-};
-
-/**
- * struct tdxmod_cpuid - a CPUID leaf whose values the host may configure
- * @leaf: EAX of the leaf
- * @subleaf: ECX of the leaf
- * @allowed: bits of EAX, EBX, ECX, EDX that may be set
- */
-struct tdxmod_cpuid {
-	u32 leaf;
-	u32 subleaf;
-	u32 allowed[4];
 };
 
 /**
@@ -145,57 +116,6 @@ enum tdxmod_outcome {
 	TDXMOD_VE,
 	/* gets one while it had not read the information of the last: a double fault */
 	TDXMOD_DOUBLE_FAULT,
-};
-
-/**
- * struct tdxmod_config - the machine that a module runs on, and its policy
- * @max_pa: width of a physical address, with the bits of the key
- * @hkid_shift: lowest bit of the key
- * @hkid_first: first private key, which is the module's own
- * @hkid_last: last private key
- * @packages: sockets
- * @seamrr: where a real module would reside
- * @tdmrs: memory that TDs can have, whole gigabytes, ascending
- * @nr_tdmrs: how many
- * @tdmrs_ready: need no TDH.SYS.TDMR.INIT
- * @attributes: that a TD may have
- * @xfam: that a TD may have
- * @xfam_fixed: that a TD must have
- * @arch_caps: bits of IA32_ARCH_CAPABILITIES that may be configured
- * @tsc_min: of the virtual TSC, in units of 25 MHz
- * @tsc_max: of the virtual TSC, in units of 25 MHz
- * @max_ept_levels: 4 or 5
- * @wbcache_blocks: steps of TDH.PHYMEM.CACHE.WB, which looks for interrupts between
- * @cpuid: leaves that can be configured
- * @nr_cpuid: how many
- * @hp_timeout: nanoseconds that a guest retries what the host has priority for
- * @encoding: how the entries of S-EPT pages look
- * @run: runs a vCPU until it leaves; NULL: there is no TDH.VP.ENTER
- */
-struct tdxmod_config {
-	u8 max_pa;
-	u8 hkid_shift;
-	u16 hkid_first;
-	u16 hkid_last;
-	u8 packages;
-	struct tdxmod_range seamrr;
-	const struct tdxmod_range *tdmrs;
-	unsigned int nr_tdmrs;
-	bool tdmrs_ready;
-	u64 attributes;
-	u64 xfam;
-	u64 xfam_fixed;
-	u64 arch_caps;
-	u16 tsc_min;
-	u16 tsc_max;
-	u8 max_ept_levels;
-	u16 wbcache_blocks;
-	const struct tdxmod_cpuid *cpuid;
-	unsigned int nr_cpuid;
-	u64 hp_timeout;
-	const struct tdxmod_encoding *encoding;
-	void (*run)(struct tdxmod_td *td, struct tdxmod_vcpu *vcpu,
-		    struct tdxmod_regs *regs, struct tdxmod_exit *exit);
 };
 
 #define TDXMOD_NR_STATUSES	45

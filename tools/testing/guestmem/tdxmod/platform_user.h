@@ -21,6 +21,8 @@ typedef uint32_t u32;
 typedef unsigned long long u64;
 typedef long long s64;
 
+#include "../../../../arch/x86/include/asm/tdxmod.h"
+
 #define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK_ULL(h, l)	((~0ULL << (l)) & (~0ULL >> (63 - (h))))
@@ -74,8 +76,8 @@ void sim_lock(spinlock_t *lock);
 void sim_unlock(spinlock_t *lock);
 
 #define spin_lock_init(lock)	((lock)->held = false)
-#define spin_lock(lock)		sim_lock(lock)
-#define spin_unlock(lock)	sim_unlock(lock)
+#define spin_lock_irqsave(lock, flags)		((flags) = 0, sim_lock(lock))
+#define spin_unlock_irqrestore(lock, flags)	((void)(flags), sim_unlock(lock))
 
 /**
  * struct sim_machine - what the program decides
@@ -102,6 +104,7 @@ static inline void tdxmod_unmap(void *va) { (void)va; }
 static inline void tdxmod_scrub(u64 pa, u64 size) { (void)pa; (void)size; }
 
 void *tdxmod_alloc(size_t size);
+static inline void *tdxmod_alloc_module(size_t size) { return tdxmod_alloc(size); }
 void tdxmod_free(const void *p);
 
 struct tdxmod_sha384 {
