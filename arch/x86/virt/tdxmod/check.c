@@ -60,45 +60,31 @@ static bool check_table(struct tdxmod_td *td, const struct sept_walk *walk, stru
 	return true;
 }
 
-static bool check_entry(struct tdxmod_td *td, const struct sept_walk *walk, struct census *census)
+struct sept_check {
+	struct tdxmod_td *td;
+	struct census *census;
+};
+
+static bool check_entry(const struct sept_walk *walk, u64 gpa, void *arg)
 {
+	struct sept_check *check = arg;
+
 	if (walk->entry.state == SEPT_GARBAGE)
-		return wrong(td->mod, "S-EPT entry is garbage:", walk->pa);
+		return wrong(check->td->mod, "S-EPT entry is garbage:", walk->pa);
 	if (walk->entry.locked)
-		return wrong(td->mod, "S-EPT entry is locked:", walk->pa);
+		return wrong(check->td->mod, "S-EPT entry is locked:", walk->pa);
 	if (sept_is(&walk->entry, SEPT_LEAF))
-		return check_page(td, walk, census);
+		return check_page(check->td, walk, check->census);
 	if (sept_is(&walk->entry, SEPT_TABLE))
-		return check_table(td, walk, census);
+		return check_table(check->td, walk, check->census);
 	return true;
 }
 
-/* Goes through the whole tree, top down; a stack entry for each level. */
 static bool check_sept(struct tdxmod_td *td, struct census *census)
 {
-	struct { u64 table; unsigned int next; } stack[TDXMOD_LEVEL_256T + 1];
-	int level = td->root_level;
+	struct sept_check check = { .td = td, .census = census };
 
-	stack[level].table = td->tdcx[TDXMOD_TDCX_ROOT];
-	stack[level].next = 0;
-	while (level <= td->root_level) {
-		struct sept_walk walk = { .level = level };
-
-		if (stack[level].next == TDXMOD_ENTRIES) {
-			level++;
-			continue;
-		}
-		walk.pa = stack[level].table + stack[level].next++ * 8;
-		walk.entry = sept_read(td->mod, walk.pa, level);
-		if (!check_entry(td, &walk, census))
-			return false;
-		if (sept_is(&walk.entry, SEPT_TABLE)) {
-			level--;
-			stack[level].table = walk.entry.hpa;
-			stack[level].next = 0;
-		}
-	}
-	return true;
+	return sept_visit(td, check_entry, &check);
 }
 
 /* --- from the side of the metadata ---------------------------------------- */

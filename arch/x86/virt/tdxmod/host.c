@@ -6,6 +6,7 @@
  * that the machine has or can be given, and the module stays until the machine is shut
  * down, as a real one does.
  */
+#include <kunit/static_stub.h>
 #include <linux/cleanup.h>
 #include <linux/cpufeature.h>
 #include <linux/export.h>
@@ -13,10 +14,14 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
+#include <linux/timekeeping.h>
+#include <linux/topology.h>
 
 #include <asm/fpu/types.h>
 
+#include "host.h"
 #include "internal.h"
 
 /*
@@ -67,17 +72,23 @@ static u64 host_xfam(void)
 	       ~(u64)(XFEATURE_MASK_BNDREGS | XFEATURE_MASK_BNDCSR);
 }
 
-/*
- * All memory from 0 up, in pieces: what is there now, and what can be plugged in later.
- * Holes cost metadata, and a page of them is refused where it is used.
- */
-static struct tdxmod_range *host_tdmrs(unsigned int *nrp)
+/* in whole gigabytes */
+static u64 host_memory_end(void)
 {
 	u64 end = round_up(PFN_PHYS(max_possible_pfn), SZ_1G);
+
+	return min(end, BIT_ULL(HOST_HKID_SHIFT));
+}
+
+/*
+ * All memory from 0 up to @end, in pieces: what is there now, and what can be plugged in
+ * later.  Holes cost metadata and do no harm: what is written there is lost.
+ */
+static struct tdxmod_range *host_tdmrs(u64 end, unsigned int *nrp)
+{
 	struct tdxmod_range *tdmrs;
 	unsigned int i, nr;
 
-	end = min(end, BIT_ULL(HOST_HKID_SHIFT));
 	nr = DIV_ROUND_UP(end, HOST_TDMR_SIZE);
 	tdmrs = kcalloc(nr, sizeof(*tdmrs), GFP_KERNEL);
 	if (!tdmrs)
@@ -112,15 +123,42 @@ static struct tdxmod *host_create(void)
 		.encoding = boot_cpu_has(X86_FEATURE_SVM) ? &tdxmod_npt : &tdxmod_ept,
 		.run = host_run,
 	};
+	u64 end = host_memory_end();
 	struct tdxmod *mod;
 
-	config.tdmrs = host_tdmrs(&config.nr_tdmrs);
+	if (tdxmod_protect_enable(end))
+		return NULL;
+	config.tdmrs = host_tdmrs(end, &config.nr_tdmrs);
 	if (!config.tdmrs)
 		return NULL;
 	mod = tdxmod_create(&config);
 	if (!mod)
 		kfree(config.tdmrs);
 	return mod;
+}
+
+bool tdxmod_interrupt_pending(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(tdxmod_interrupt_pending);
+	return need_resched();
+}
+
+int tdxmod_this_lp(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(tdxmod_this_lp);
+	return raw_smp_processor_id();
+}
+
+unsigned int tdxmod_this_package(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(tdxmod_this_package);
+	return topology_logical_package_id(raw_smp_processor_id());
+}
+
+u64 tdxmod_now(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(tdxmod_now);
+	return ktime_get_mono_fast_ns();
 }
 
 /**
@@ -142,7 +180,7 @@ int tdxmod_enable(void)
 	if (!mod)
 		return -ENOMEM;
 	pr_info("tdxmod: software TDX module for %llu GiB, entries as %s\n",
-		PFN_PHYS(max_possible_pfn) >> 30, mod->config.encoding->name);
+		host_memory_end() >> 30, mod->config.encoding->name);
 	/* who sees it, in tdxmod_host(), sees what it consists of */
 	smp_store_release(&host, mod);
 	return 0;

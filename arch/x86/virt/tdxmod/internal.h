@@ -277,6 +277,9 @@ struct sept_walk {
 	struct sept_entry entry;
 };
 
+/* Sees an entry of a tree and the address that it is for; false: that is enough. */
+typedef bool (*sept_visitor)(const struct sept_walk *walk, u64 gpa, void *arg);
+
 /* --- TDs, vCPUs, keys ----------------------------------------------------- */
 
 /* An object that lives as long as a page of that address is of its type. */
@@ -467,6 +470,11 @@ struct tdxmod_key {
 
 #define TDXMOD_BUCKETS		64
 
+static inline unsigned int object_bucket(u64 pa)
+{
+	return (pa >> 12) % TDXMOD_BUCKETS;
+}
+
 enum tdxmod_sys_state { SYS_NOT_READY, SYS_READY, SYS_SHUT_DOWN };
 
 /**
@@ -545,7 +553,9 @@ u64 phys_read64(u64 pa);
 void phys_write64(u64 pa, u64 value);
 bool phys_cmpxchg64(u64 pa, u64 *old, u64 value);
 bool phys_read(u64 pa, void *to, unsigned int len);
+bool phys_read_shared(u64 pa, void *to, unsigned int len);
 void phys_copy_page(u64 to, u64 from);
+void phys_copy_shared_page(u64 to, u64 from);
 void phys_fill_page(u64 pa, u64 value);
 bool tdxmod_shared_hpa(const struct tdxmod *mod, u64 pa, u64 align);
 void object_insert(struct tdxmod *mod, struct tdxmod_object *object);
@@ -578,6 +588,7 @@ bool sept_lock_entry(const struct tdxmod *mod, u64 pa, int level, bool guest,
 		     struct sept_entry *entry);
 void sept_unlock_entry(const struct tdxmod *mod, u64 pa);
 void sept_walk(const struct tdxmod_td *td, u64 gpa, int level, struct sept_walk *walk);
+bool sept_visit(const struct tdxmod_td *td, sept_visitor visit, void *arg);
 void sept_details(struct tdxmod_call *call, const struct sept_walk *walk);
 void sept_change(struct tdxmod *mod, struct sept_walk *walk, enum sept_op op,
 		 enum sept_state state, u64 hpa, u16 progress);

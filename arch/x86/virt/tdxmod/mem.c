@@ -281,7 +281,7 @@ u64 tdh_mem_sept_remove(struct tdxmod_call *call)
 	change(&m, m.to, 0, 0);
 	pamt_release(entry);
 	add_children(&m, -1);
-	tdxmod_scrub(table, TDXMOD_PAGE);
+	tdxmod_page_returned(table, TDXMOD_PAGE);
 	call->regs->rcx = table;
 	report_no_l2_pages(call);
 	return TDX_SUCCESS;
@@ -333,7 +333,8 @@ u64 tdh_mem_page_add(struct tdxmod_call *call)
 	if (status)
 		return status;
 
-	phys_copy_page(page, source & (BIT_ULL(call->mod->config.hkid_shift) - 1));
+	phys_copy_shared_page(page, source & (BIT_ULL(call->mod->config.hkid_shift) - 1));
+	tdxmod_page_taken(page, TDXMOD_PAGE);
 	pamt_set(entry, PAMT_REG, m.td->object.pa);
 	add_children(&m, 1);
 	change(&m, m.to, page, 0);
@@ -354,6 +355,7 @@ u64 tdh_mem_page_aug(struct tdxmod_call *call)
 	if (status)
 		return status;
 
+	tdxmod_page_taken(page, level_size(m.level));
 	pamt_set(entry, PAMT_REG, m.td->object.pa);
 	add_children(&m, level_pages(m.level));
 	change(&m, m.to, page, 0);
@@ -379,7 +381,7 @@ u64 tdh_mem_page_remove(struct tdxmod_call *call)
 	change(&m, td_imports(m.td) ? SEPT_REMOVED : m.to, 0, 0);
 	pamt_release(entry);
 	add_children(&m, -level_pages(m.level));
-	tdxmod_scrub(page, level_size(m.level));
+	tdxmod_page_returned(page, level_size(m.level));
 	call->regs->rcx = page;
 	return TDX_SUCCESS;
 }
@@ -407,10 +409,11 @@ u64 tdh_mem_page_relocate(struct tdxmod_call *call)
 
 	if (!sept_is(&m.walk.entry, SEPT_EMPTY))
 		phys_copy_page(page, from);
+	tdxmod_page_taken(page, TDXMOD_PAGE);
 	pamt_set(new, PAMT_REG, m.td->object.pa);
 	change(&m, m.to, page, 0);
 	pamt_release(old);
-	tdxmod_scrub(from, TDXMOD_PAGE);
+	tdxmod_page_returned(from, TDXMOD_PAGE);
 	call->regs->rcx = from;
 	return TDX_SUCCESS;
 }
@@ -499,7 +502,7 @@ u64 tdh_mem_page_promote(struct tdxmod_call *call)
 	unlock_children(call->mod, table, TDXMOD_ENTRIES);
 	pamt_release(entry);
 	add_children(&m, -1);
-	tdxmod_scrub(table, TDXMOD_PAGE);
+	tdxmod_page_returned(table, TDXMOD_PAGE);
 	call->regs->rcx = table;
 	report_no_l2_pages(call);
 	return TDX_SUCCESS;

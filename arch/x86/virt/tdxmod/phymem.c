@@ -74,7 +74,7 @@ u64 tdh_phymem_page_reclaim(struct tdxmod_call *call)
 		atomic64_sub(level_pages(level), &call->td->children);
 	}
 	pamt_release(entry);
-	tdxmod_scrub(page, level_size(level));
+	tdxmod_page_returned(page, level_size(level));
 	return TDX_SUCCESS;
 }
 

@@ -18,13 +18,20 @@
  *     @pa, for a short time and on this CPU; NULL if there is no memory.  What other
  *     CPUs and the page walker of a CPU see of it is coherent;
  *
- *   - tdxmod_scrub(pa, size): memory that has left a TD.  Its content must not be
- *     seen where real memory would have been encrypted with the key of the TD;
+ *   - tdxmod_map_shared(pa): the same for memory of the host, as an operand, and as the
+ *     host sees it: NULL also where it cannot look;
+ *
+ *   - tdxmod_page_taken(pa, size): private memory of a TD from now on, which the host must
+ *     not touch.  May sleep.
+ *     tdxmod_page_returned(pa, size): memory that has left a TD, private or other.  The
+ *     host can have it, but not its content, which would have been encrypted with the
+ *     key of the TD.  May sleep.
+ *     Both are called with the metadata of the page locked, so not for a page at a time;
  *
  *   - tdxmod_alloc(size), tdxmod_free(p): zeroed memory for bookkeeping.  May sleep;
  *     called by the leaves that create something, and by no other.
- *     tdxmod_alloc_module(size): the same, for what the module as a whole needs, on
- *     nobody's account;
+ *     tdxmod_alloc_pamt(size): the same, for metadata: without pointers, and on nobody's
+ *     account;
  *
  *   - tdxmod_sha384_new(), _start(), _add(), _end(), _delete(): one digest under way.
  *     Only _new() can fail, and returns NULL;

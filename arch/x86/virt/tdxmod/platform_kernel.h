@@ -8,54 +8,37 @@
 #include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/build_bug.h>
-#include <linux/highmem.h>
+#include <linux/kmemleak.h>
 #include <linux/mm.h>
-#include <linux/pfn.h>
 #include <linux/printk.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
-#include <linux/topology.h>
 #include <linux/types.h>
 #include <asm/tdxmod.h>
 
-static inline void *tdxmod_map(u64 pa)
-{
-	return pfn_valid(PHYS_PFN(pa)) ? kmap_local_pfn(PHYS_PFN(pa)) : NULL;
-}
-
-static inline void tdxmod_unmap(void *va)
-{
-	kunmap_local(va);
-}
+/* direct_map.c */
+void *tdxmod_map(u64 pa);
+void *tdxmod_map_shared(u64 pa);
+void tdxmod_unmap(void *va);
+void tdxmod_page_taken(u64 pa, u64 size);
+void tdxmod_page_returned(u64 pa, u64 size);
 
 /* Nobody has the key any more: what is read is neither the old content nor zero. */
 #define TDXMOD_SCRUBBED		0xd5
-
-static inline void tdxmod_scrub(u64 pa, u64 size)
-{
-	u64 end = pa + size;
-	void *va;
-
-	for (; pa < end; pa += PAGE_SIZE) {
-		va = tdxmod_map(pa);
-		if (!va)
-			continue;
-		memset(va, TDXMOD_SCRUBBED, PAGE_SIZE);
-		tdxmod_unmap(va);
-	}
-}
 
 static inline void *tdxmod_alloc(size_t size)
 {
 	return kvzalloc(size, GFP_KERNEL_ACCOUNT);
 }
 
-static inline void *tdxmod_alloc_module(size_t size)
+static inline void *tdxmod_alloc_pamt(size_t size)
 {
-	return kvzalloc(size, GFP_KERNEL);
+	void *p = kvzalloc(size, GFP_KERNEL);
+
+	if (p)
+		kmemleak_no_scan(p);
+	return p;
 }
 
 static inline void tdxmod_free(const void *p)
@@ -107,25 +90,11 @@ static inline void tdxmod_sha384_end(struct tdxmod_sha384 *sha, u8 *digest)
 	WARN_ON_ONCE(crypto_shash_final(&sha->desc, digest));
 }
 
-static inline bool tdxmod_interrupt_pending(void)
-{
-	return need_resched();
-}
-
-static inline int tdxmod_this_lp(void)
-{
-	return raw_smp_processor_id();
-}
-
-static inline unsigned int tdxmod_this_package(void)
-{
-	return topology_logical_package_id(raw_smp_processor_id());
-}
-
-static inline u64 tdxmod_now(void)
-{
-	return ktime_get_mono_fast_ns();
-}
+/* host.c; tests put others in their place */
+bool tdxmod_interrupt_pending(void);
+int tdxmod_this_lp(void);
+unsigned int tdxmod_this_package(void);
+u64 tdxmod_now(void);
 
 #define tdxmod_complain(fmt, ...) pr_err_ratelimited("tdxmod: " fmt, ##__VA_ARGS__)
 

@@ -303,6 +303,40 @@ void sept_walk(const struct tdxmod_td *td, u64 gpa, int level, struct sept_walk 
 	}
 }
 
+/*
+ * Show @visit all entries of a tree, top down, and tell whether it saw the last.  A stack
+ * entry for each level.
+ */
+bool sept_visit(const struct tdxmod_td *td, sept_visitor visit, void *arg)
+{
+	struct { u64 table, gpa; unsigned int next; } stack[TDXMOD_LEVEL_256T + 1] = {};
+	int level = td->root_level;
+
+	stack[level].table = td->tdcx[TDXMOD_TDCX_ROOT];
+	while (level <= td->root_level) {
+		struct sept_walk walk = { .level = level };
+		unsigned int index = stack[level].next++;
+		u64 gpa;
+
+		if (index == TDXMOD_ENTRIES) {
+			level++;
+			continue;
+		}
+		gpa = stack[level].gpa + index * level_size(level);
+		walk.pa = stack[level].table + index * 8;
+		walk.entry = sept_read(td->mod, walk.pa, level);
+		if (!visit(&walk, gpa, arg))
+			return false;
+		if (level && sept_is(&walk.entry, SEPT_TABLE)) {
+			level--;
+			stack[level].table = walk.entry.hpa;
+			stack[level].gpa = gpa;
+			stack[level].next = 0;
+		}
+	}
+	return true;
+}
+
 /* Tell the host what was found where the walk ended. */
 void sept_details(struct tdxmod_call *call, const struct sept_walk *walk)
 {

@@ -52,11 +52,9 @@ bool phys_cmpxchg64(u64 pa, u64 *old, u64 value)
 	return done;
 }
 
-/* Of one page. */
-bool phys_read(u64 pa, void *to, unsigned int len)
+/* Of one page.  Where nothing can be read, @to stays as it is. */
+static bool read_page(void *page, u64 pa, void *to, unsigned int len)
 {
-	void *page = tdxmod_map(pa);
-
 	if (!page)
 		return false;
 	memcpy(to, page + (pa & (TDXMOD_PAGE - 1)), len);
@@ -64,9 +62,20 @@ bool phys_read(u64 pa, void *to, unsigned int len)
 	return true;
 }
 
-void phys_copy_page(u64 to, u64 from)
+bool phys_read(u64 pa, void *to, unsigned int len)
 {
-	void *source = tdxmod_map(from), *target = tdxmod_map(to);
+	return read_page(tdxmod_map(pa), pa, to, len);
+}
+
+/* The host's own memory. */
+bool phys_read_shared(u64 pa, void *to, unsigned int len)
+{
+	return read_page(tdxmod_map_shared(pa), pa, to, len);
+}
+
+static void copy_page_from(void *source, u64 to)
+{
+	void *target = tdxmod_map(to);
 
 	if (source && target)
 		memcpy(target, source, TDXMOD_PAGE);
@@ -77,6 +86,16 @@ void phys_copy_page(u64 to, u64 from)
 		tdxmod_unmap(target);
 	if (source)
 		tdxmod_unmap(source);
+}
+
+void phys_copy_page(u64 to, u64 from)
+{
+	copy_page_from(tdxmod_map(from), to);
+}
+
+void phys_copy_shared_page(u64 to, u64 from)
+{
+	copy_page_from(tdxmod_map_shared(from), to);
 }
 
 void phys_fill_page(u64 pa, u64 value)
@@ -108,7 +127,7 @@ bool tdxmod_shared_hpa(const struct tdxmod *mod, u64 pa, u64 align)
 
 static struct tdxmod_object **bucket(struct tdxmod *mod, u64 pa)
 {
-	return &mod->objects[(pa >> 12) % TDXMOD_BUCKETS];
+	return &mod->objects[object_bucket(pa)];
 }
 
 void object_insert(struct tdxmod *mod, struct tdxmod_object *object)
@@ -188,7 +207,7 @@ static bool tdmr_create(struct tdxmod_tdmr *tdmr, const struct tdxmod_range *ran
 	for (level = 0; level < TDXMOD_PAMT_LEVELS; level++) {
 		u64 nr = range->size >> level_shift(level);
 
-		tdmr->pamt[level] = tdxmod_alloc_module(nr * sizeof(*tdmr->pamt[level]));
+		tdmr->pamt[level] = tdxmod_alloc_pamt(nr * sizeof(*tdmr->pamt[level]));
 		if (!tdmr->pamt[level])
 			return false;
 	}
@@ -201,7 +220,7 @@ static bool tdmrs_create(struct tdxmod *mod)
 	u64 mask = level_size(TDXMOD_LEVEL_1G) - 1;
 	unsigned int i;
 
-	mod->tdmrs = tdxmod_alloc_module(config->nr_tdmrs * sizeof(*mod->tdmrs));
+	mod->tdmrs = tdxmod_alloc(config->nr_tdmrs * sizeof(*mod->tdmrs));
 	if (!mod->tdmrs)
 		return false;
 	for (i = 0; i < config->nr_tdmrs; i++) {
@@ -229,15 +248,15 @@ struct tdxmod *tdxmod_create(const struct tdxmod_config *config)
 
 	if (config->hkid_last - config->hkid_first >= 64 || config->packages > 32)
 		return NULL;
-	mod = tdxmod_alloc_module(sizeof(*mod));
+	mod = tdxmod_alloc(sizeof(*mod));
 	if (!mod)
 		return NULL;
 	mod->config = *config;
 	spin_lock_init(&mod->objects_lock);
-	mod->keys = tdxmod_alloc_module(tdxmod_nr_keys(mod) * sizeof(*mod->keys));
-	mod->wb_lock = tdxmod_alloc_module(config->packages * sizeof(*mod->wb_lock));
-	mod->wb_done = tdxmod_alloc_module(config->packages * sizeof(*mod->wb_done));
-	mod->wb_keys = tdxmod_alloc_module(config->packages * sizeof(*mod->wb_keys));
+	mod->keys = tdxmod_alloc(tdxmod_nr_keys(mod) * sizeof(*mod->keys));
+	mod->wb_lock = tdxmod_alloc(config->packages * sizeof(*mod->wb_lock));
+	mod->wb_done = tdxmod_alloc(config->packages * sizeof(*mod->wb_done));
+	mod->wb_keys = tdxmod_alloc(config->packages * sizeof(*mod->wb_keys));
 	if (!mod->keys || !mod->wb_lock || !mod->wb_done || !mod->wb_keys ||
 	    !tdmrs_create(mod)) {
 		tdxmod_destroy(mod);

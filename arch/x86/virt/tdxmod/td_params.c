@@ -131,8 +131,8 @@ static void apply_params(struct tdxmod_td *td, const struct td_params *params)
 /* Make of the TD what the parameters at @pa, an operand, say. */
 u64 td_read_params(struct tdxmod_call *call, u64 pa)
 {
+	u64 hpa = pa & (BIT_ULL(call->mod->config.hkid_shift) - 1), status;
 	struct td_params *params;
-	u64 status;
 
 	if (!tdxmod_shared_hpa(call->mod, pa, sizeof(*params)))
 		return TDX_OPERAND_INVALID | OPERAND_RDX;
@@ -140,7 +140,7 @@ u64 td_read_params(struct tdxmod_call *call, u64 pa)
 	params = tdxmod_alloc(sizeof(*params));
 	if (!params)
 		return TDX_OPERAND_BUSY | OPERAND_TDR;
-	if (phys_read(pa & (BIT_ULL(call->mod->config.hkid_shift) - 1), params, sizeof(*params)))
+	if (phys_read_shared(hpa, params, sizeof(*params)))
 		status = check_params(call, params);
 	else
 		status = TDX_OPERAND_INVALID | OPERAND_RDX;

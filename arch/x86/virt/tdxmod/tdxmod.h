@@ -180,6 +180,20 @@ struct tdxmod_page_info {
 
 bool tdxmod_page_info(const struct tdxmod *mod, u64 pa, int level,
 		      struct tdxmod_page_info *info);
+
+/**
+ * struct tdxmod_place - where an address of private memory is
+ * @tdr: address of the TDR of the TD
+ * @gpa: guest physical address
+ * @mapped: @gpa is known
+ */
+struct tdxmod_place {
+	u64 tdr;
+	u64 gpa;
+	bool mapped;
+};
+
+bool tdxmod_find_page(const struct tdxmod *mod, u64 pa, struct tdxmod_place *place);
 bool tdxmod_check(struct tdxmod *mod);
 
 #endif /* _TDXMOD_H */

@@ -101,10 +101,12 @@ extern struct sim_machine sim;
 
 void *tdxmod_map(u64 pa);
 static inline void tdxmod_unmap(void *va) { (void)va; }
-static inline void tdxmod_scrub(u64 pa, u64 size) { (void)pa; (void)size; }
+static inline void *tdxmod_map_shared(u64 pa) { return tdxmod_map(pa); }
+static inline void tdxmod_page_taken(u64 pa, u64 size) { (void)pa; (void)size; }
+static inline void tdxmod_page_returned(u64 pa, u64 size) { (void)pa; (void)size; }
 
 void *tdxmod_alloc(size_t size);
-static inline void *tdxmod_alloc_module(size_t size) { return tdxmod_alloc(size); }
+static inline void *tdxmod_alloc_pamt(size_t size) { return tdxmod_alloc(size); }
 void tdxmod_free(const void *p);
 
 struct tdxmod_sha384 {
