@@ -2,22 +2,57 @@
 /*
  * tdxmod-test: runs all tests, or those that are named, and prints TAP.
  */
-#include "test.h"
-
-static const struct test *const suites[] = { sept_tests, life_tests };
+#include "internal.h"
+#include "machine.h"
 
 static bool failed;
 static unsigned int said;
 
 #define MOST_SAID	10
 
-void test_failed(const char *file, int line, const char *what, u64 got, u64 expected)
+static void test_failed(const char *file, int line, const char *what, u64 got, u64 expected)
 {
 	failed = true;
 	if (said++ < MOST_SAID)
 		printf("# %s:%d: %s: 0x%llx, expected 0x%llx\n", file, line, what,
 		       got, expected);
 }
+
+#define test_say(fmt, ...)	printf("# " fmt "\n", ##__VA_ARGS__)
+
+/* Pages of 4M from here, and what the module believes to be 1G. */
+static const struct {
+	u64 base;
+	u64 huge;
+} machine = { MACHINE_TDMR_BASE, MACHINE_TDMR_BASE + 0x40000000 };
+
+static struct tdxmod *mod;
+
+static void machine_make(const struct tdxmod_config *config)
+{
+	sim_reset();
+	mod = tdxmod_create(config);
+	if (!mod)
+		abort();
+}
+
+static void machine_unmake(void)
+{
+	tdxmod_destroy(mod);
+	mod = NULL;
+}
+
+/* Does it do to check all of the module after each of thousands of tests? */
+static bool machine_patient(void)
+{
+	return true;
+}
+
+#include "tests/machine.c"
+#include "tests/sept.c"
+#include "tests/life.c"
+
+static const struct test *const suites[] = { sept_tests, life_tests };
 
 static bool wanted(const char *name, int argc, char **argv)
 {

@@ -2,9 +2,6 @@
 /*
  * What a TD goes through: calls that belong together, and what they leave behind.
  */
-#include "test.h"
-
-#define GPA		0x40000000ULL
 #define BUSY(operand)	(TDX_OPERAND_BUSY | OPERAND_##operand)
 #define INVALID(operand) (TDX_OPERAND_INVALID | OPERAND_##operand)
 
@@ -66,7 +63,8 @@ static void life_whole(void)
 		 TDX_PAGE_METADATA_INCORRECT | OPERAND_RCX);
 	CHECK_EQ(call(TDH_PHYMEM_PAGE_RECLAIM, TDR, 0, 0, 0), 0);
 	CHECK_EQ(last.rcx, PAMT_TDR);
-	CHECK_EQ(call(TDH_PHYMEM_PAGE_WBINVD, TDR | (u64)HKID << MACHINE_HKID_SHIFT, 0, 0, 0), 0);
+	page = TDR | (u64)HKID << mod->config.hkid_shift;
+	CHECK_EQ(call(TDH_PHYMEM_PAGE_WBINVD, page, 0, 0, 0), 0);
 	/* and again, with the same pages */
 	td_init();
 	td_run();
@@ -100,7 +98,7 @@ static void life_keys(void)
 	CHECK_EQ(call(TDH_MNG_CREATE, TDR, 0x40, 0, 0), INVALID(RDX));
 	CHECK_EQ(call(TDH_MNG_CREATE, TDR, 0x20, 0, 0), TDX_HKID_NOT_FREE);
 	CHECK_EQ(call(TDH_MNG_CREATE, TDR | 8, HKID, 0, 0), INVALID(RCX));
-	CHECK_EQ(call(TDH_MNG_CREATE, 0x100000, HKID, 0, 0),
+	CHECK_EQ(call(TDH_MNG_CREATE, BEYOND, HKID, 0, 0),
 		 TDX_OPERAND_ADDR_RANGE_ERROR | OPERAND_RCX);
 	CHECK_EQ(call(TDH_MNG_CREATE, TDR, HKID, 0, 0), 0);
 	CHECK_EQ(call(TDH_MNG_KEY_CONFIG, TDR, 0, 0, 0), 0);
@@ -149,13 +147,13 @@ static void life_params(void)
 	td_create();
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		td_params(TD_DEBUG);
-		sim_write64(PARAMS + bad[i].offset, bad[i].value);
+		phys_write64(PARAMS + bad[i].offset, bad[i].value);
 		CHECK_EQ(call(TDH_MNG_INIT, TDR, PARAMS, 0, 0), bad[i].status);
 		CHECK_EQ(last.rcx, 0);
 	}
 	td_params(TD_DEBUG);
 	CHECK_EQ(call(TDH_MNG_INIT, TDR, PARAMS + 512, 0, 0), INVALID(RDX));
-	CHECK_EQ(call(TDH_MNG_INIT, TDR, MACHINE_SEAMRR_BASE, 0, 0), INVALID(RDX));
+	CHECK_EQ(call(TDH_MNG_INIT, TDR, mod->config.seamrr.base, 0, 0), INVALID(RDX));
 	CHECK_EQ(call(TDH_MNG_INIT, TDR, PARAMS | (u64)HKID << 46, 0, 0), INVALID(RDX));
 	CHECK_EQ(call(TDH_MNG_INIT, TDR, PARAMS, 0, 0), 0);
 	CHECK_EQ(call(TDH_MNG_INIT, TDR, PARAMS, 0, 0), TDX_OP_STATE_INCORRECT);
@@ -168,8 +166,8 @@ static void life_five_levels(void)
 	machine_start(NULL);
 	td_create();
 	td_params(TD_DEBUG);
-	sim_write64(PARAMS + 24, 0x26);
-	sim_write64(PARAMS + 32, 1);
+	phys_write64(PARAMS + 24, 0x26);
+	phys_write64(PARAMS + 32, 1);
 	CHECK_EQ(call(TDH_MNG_INIT, TDR, PARAMS, 0, 0), 0);
 	CHECK_EQ(call(TDH_MEM_SEPT_ADD, 0x4000000000000 | 4, TDR, TABLES, 0), 0);
 	CHECK_EQ(call(TDH_MEM_SEPT_ADD, 0x4000000000000 | 3, TDR, TABLES + 0x1000, 0), 0);
@@ -203,22 +201,23 @@ static void life_leaves(void)
 static void life_tdmr(void)
 {
 	struct tdxmod_config config = machine_config();
-	u64 next = MACHINE_TDMR_BASE;
+	u64 next;
 
 	config.tdmrs_ready = false;
 	machine_start(&config);
+	next = mod->tdmrs[0].base;
 	CHECK_EQ(call(TDH_SYS_TDMR_INIT, TDR + 0x1000, 0, 0, 0), INVALID(RCX));
-	while (next < MACHINE_TDMR_BASE + 0x40000000) {
+	while (next < mod->tdmrs[0].base + 0x40000000) {
 		CHECK_EQ(call(TDH_MNG_CREATE, TDR, HKID, 0, 0),
 			 TDX_OPERAND_ADDR_RANGE_ERROR | OPERAND_RCX);
-		CHECK_EQ(call(TDH_SYS_TDMR_INIT, MACHINE_TDMR_BASE, 0, 0, 0), 0);
+		CHECK_EQ(call(TDH_SYS_TDMR_INIT, mod->tdmrs[0].base, 0, 0, 0), 0);
 		next += 1024 * TDXMOD_PAGE;
 		CHECK_EQ(last.rdx, next);
 	}
 	CHECK_EQ(call(TDH_MNG_CREATE, TDR, HKID, 0, 0), 0);
 	CHECK_EQ(call(TDH_PHYMEM_PAGE_RDMD, HUGE_PAGE, 0, 0, 0),
 		 TDX_OPERAND_ADDR_RANGE_ERROR | OPERAND_RCX);
-	while (!call(TDH_SYS_TDMR_INIT, MACHINE_TDMR_BASE, 0, 0, 0))
+	while (!call(TDH_SYS_TDMR_INIT, mod->tdmrs[0].base, 0, 0, 0))
 		;
 	CHECK_EQ(last.rax, TDX_TDMR_ALREADY_INITIALIZED);
 	CHECK_EQ(call(TDH_PHYMEM_PAGE_RDMD, HUGE_PAGE, 0, 0, 0), 0);
@@ -324,8 +323,8 @@ static void content_moves(void)
 	machine_start(NULL);
 	td_init();
 	td_tables(GPA, TDXMOD_LEVEL_4K);
-	sim_write64(SOURCE, 0x1111);
-	sim_write64(SOURCE + 4088, 0x2222);
+	phys_write64(SOURCE, 0x1111);
+	phys_write64(SOURCE + 4088, 0x2222);
 	CHECK_EQ(call(TDH_MEM_PAGE_ADD, GPA, TDR, PAGES, SOURCE), 0);
 	CHECK_EQ(call(TDH_MEM_PAGE_RELOCATE, GPA, TDR, PAGES, 0), INVALID(R8));
 	CHECK_EQ(call(TDH_MEM_PAGE_RELOCATE, GPA, TDR, PAGES + 0x5000, 0), 0);
@@ -334,7 +333,7 @@ static void content_moves(void)
 	CHECK_EQ(last.r8, 0x1111);
 	CHECK_EQ(call(TDH_MEM_WR, GPA + 4088, TDR, 0x3333, 0), 0);
 	CHECK_EQ(last.r8, 0x2222);
-	CHECK_EQ(sim_read64(PAGES + 0x5000 + 4088), 0x3333);
+	CHECK_EQ(phys_read64(PAGES + 0x5000 + 4088), 0x3333);
 	machine_stop();
 }
 
@@ -348,9 +347,9 @@ static void content_accept(void)
 	td_tables(GPA, TDXMOD_LEVEL_2M);
 	td_run();
 	aug(GPA, 1, LARGE_PAGES);
-	sim_write64(LARGE_PAGES, 1);
-	sim_write64(LARGE_PAGES + 511 * TDXMOD_PAGE, 1);
-	CHECK_EQ(sim_read64(LARGE_PAGES), 1);
+	phys_write64(LARGE_PAGES, 1);
+	phys_write64(LARGE_PAGES + 511 * TDXMOD_PAGE, 1);
+	CHECK_EQ(phys_read64(LARGE_PAGES), 1);
 	/* a small ACCEPT leaves to the host */
 	CHECK_EQ(accept_page(GPA, &exit), ~0ULL);
 	CHECK_EQ(exit.extended, 0x0000408800000001ULL);
@@ -360,8 +359,8 @@ static void content_accept(void)
 	CHECK_EQ(regs.rax, TDG_MEM_PAGE_ACCEPT);
 	/* progress shows in the address */
 	CHECK_EQ(td_entry(GPA, 1), 0x80000000000000f0 | LARGE_PAGES | 10 << 12);
-	CHECK_EQ(sim_read64(LARGE_PAGES), 0);
-	CHECK_EQ(sim_read64(LARGE_PAGES + 511 * TDXMOD_PAGE), 1);
+	CHECK_EQ(phys_read64(LARGE_PAGES), 0);
+	CHECK_EQ(phys_read64(LARGE_PAGES + 511 * TDXMOD_PAGE), 1);
 	/* and is lost when the page is blocked */
 	CHECK_EQ(call(TDH_MEM_RANGE_BLOCK, GPA | 1, TDR, 0, 0), 0);
 	CHECK_EQ(td_entry(GPA, 1), 0x80000000000000f0 | LARGE_PAGES);
@@ -371,7 +370,7 @@ static void content_accept(void)
 	CHECK_EQ(td_entry(GPA, 1), 0x80000000000000f0 | LARGE_PAGES);
 	sim.polls = SIM_NEVER;
 	CHECK_EQ(accept_page(GPA | 1, NULL), 0);
-	CHECK_EQ(sim_read64(LARGE_PAGES + 511 * TDXMOD_PAGE), 0);
+	CHECK_EQ(phys_read64(LARGE_PAGES + 511 * TDXMOD_PAGE), 0);
 	CHECK_EQ(accept_page(GPA | 1, NULL), TDX_PAGE_ALREADY_ACCEPTED | 1);
 	CHECK_EQ(accept_page(GPA, NULL), TDX_PAGE_ALREADY_ACCEPTED | 1);
 	machine_stop();
@@ -418,6 +417,124 @@ static void content_1g(void)
 	CHECK_EQ(call(TDH_MEM_PAGE_PROMOTE, GPA | 1, TDR, 0, 0), TDX_INTERRUPTED_RESTARTABLE);
 	sim.polls = SIM_NEVER;
 	CHECK_EQ(call(TDH_MEM_PAGE_PROMOTE, GPA | 1, TDR, 0, 0), 0);
+	machine_stop();
+}
+
+/* --- measurement ----------------------------------------------------------- */
+
+/* A TD with what @fill adds to it has the measurement @expected. */
+static void check_mrtd(void (*fill)(void), const char *expected)
+{
+	char mrtd[2 * TDXMOD_MRTD_BYTES + 1];
+	unsigned int i;
+
+	machine_start(NULL);
+	td_init();
+	td_tables(0, TDXMOD_LEVEL_4K);
+	fill();
+	td_run();
+	for (i = 0; i < TDXMOD_MRTD_BYTES; i++)
+		snprintf(mrtd + 2 * i, 3, "%02x", tdxmod_td_mrtd(the_td())[i]);
+	CHECK(!strcmp(mrtd, expected));
+	machine_stop();
+}
+
+static void add_page(u64 gpa, u64 page)
+{
+	CHECK_EQ(call(TDH_MEM_PAGE_ADD, gpa, TDR, page, SOURCE), 0);
+}
+
+static void extend_page(u64 gpa)
+{
+	u64 end = gpa + TDXMOD_PAGE;
+
+	for (; gpa < end; gpa += TDXMOD_CHUNK)
+		CHECK_EQ(call(TDH_MR_EXTEND, gpa, TDR, 0, 0), 0);
+}
+
+static void fill_nothing(void)
+{
+}
+
+static void fill_page_only(void)
+{
+	add_page(0, PAGES);
+}
+
+static void fill_zero_page(void)
+{
+	phys_fill_page(SOURCE, 0);
+	add_page(0, PAGES);
+	extend_page(0);
+}
+
+/* byte i is 7i + 3 */
+static void fill_pattern(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < TDXMOD_PAGE; i += 8) {
+		u64 word = 0;
+
+		for (j = 0; j < 8; j++)
+			word |= (u64)((7 * (i + j) + 3) & 0xff) << (8 * j);
+		phys_write64(SOURCE + i, word);
+	}
+	add_page(0x1000, PAGES);
+	extend_page(0x1000);
+	add_page(0x2000, PAGES + 0x1000);
+}
+
+static void measure_vectors(void)
+{
+	check_mrtd(fill_nothing,
+		   "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b");
+	check_mrtd(fill_page_only,
+		   "8f3e9a8aca6784eab874f7aa4dda5d49104a88047f1f86695ef2a88f5691a90e34aac48ce45ffa1f5a23c7d62980d570");
+	check_mrtd(fill_pattern,
+		   "8edb5659741d45ae539c3758a0397f52b9a47c48bb7d73d4bc9525f8743ed411c0d8c6404384939a4473567e8419f1b4");
+	check_mrtd(fill_zero_page,
+		   "236f0efa607ff8843f1855d7ef80dc3dda8fb455787a186b8787212951eab0096e3193bb26f817c2b63c21f5e10f9938");
+}
+
+/* --- whose is a page? ------------------------------------------------------- */
+
+static void check_place(u64 pa, u64 gpa)
+{
+	struct tdxmod_place place = {};
+
+	CHECK(tdxmod_find_page(mod, pa, &place));
+	CHECK_EQ(place.tdr, TDR);
+	CHECK(place.mapped);
+	CHECK_EQ(place.gpa, gpa);
+}
+
+static void find_pages(void)
+{
+	struct tdxmod_place place = {};
+
+	machine_start(NULL);
+	td_init();
+	td_tables(GPA, TDXMOD_LEVEL_4K);
+	CHECK(!tdxmod_find_page(mod, PAGES, &place));
+	CHECK(!tdxmod_find_page(mod, TDR, &place));
+	CHECK(!tdxmod_find_page(mod, BEYOND, &place));
+	aug(GPA + 0x5000, 0, PAGES);
+	aug(GPA + 0x1000, 0, PAGES + 0x3000);
+	check_place(PAGES + 0x123, GPA + 0x5123);
+	check_place(PAGES + 0x3000, GPA + 0x1000);
+	CHECK_EQ(call(TDH_MEM_PAGE_AUG, (GPA + level_size(1)) | 1, TDR, LARGE_PAGES, 0), 0);
+	check_place(LARGE_PAGES + 0x12345, GPA + level_size(1) + 0x12345);
+	CHECK_EQ(call(TDH_MEM_PAGE_REMOVE, GPA + 0x5000, TDR, 0, 0), 0);
+	CHECK(!tdxmod_find_page(mod, PAGES, &place));
+	/* the S-EPT of a TD in TEARDOWN says nothing */
+	CHECK_EQ(call(TDH_MNG_VPFLUSHDONE, TDR, 0, 0, 0), 0);
+	CHECK_EQ(call(TDH_PHYMEM_CACHE_WB, 0, 0, 0, 0), 0);
+	check_place(PAGES + 0x3000, GPA + 0x1000);
+	CHECK_EQ(call(TDH_MNG_KEY_FREEID, TDR, 0, 0, 0), 0);
+	CHECK(tdxmod_find_page(mod, PAGES + 0x3000, &place));
+	CHECK_EQ(place.tdr, TDR);
+	CHECK(!place.mapped);
 	machine_stop();
 }
 
@@ -478,12 +595,12 @@ static void lock_host_first(void)
 	/* the guest gives way to a host that was refused, until one succeeds */
 	aug(GPA, 0, PAGES);
 	pa = TABLES + 2 * TDXMOD_PAGE;
-	sim_write64(pa, sim_read64(pa) | tdxmod_ept.lock_bit);
+	phys_write64(pa, phys_read64(pa) | tdxmod_ept.lock_bit);
 	CHECK_EQ(accept_page(GPA, NULL), BUSY(RCX));
-	CHECK_EQ(sim_read64(pa) & tdxmod_ept.host_bit, 0);
+	CHECK_EQ(phys_read64(pa) & tdxmod_ept.host_bit, 0);
 	CHECK_EQ(call(TDH_MEM_RANGE_BLOCK, GPA, TDR, 0, 0), BUSY(RCX));
 	CHECK_EQ(last.rcx, 0x80000000000000f0 | PAGES);
-	sim_write64(pa, sim_read64(pa) & ~tdxmod_ept.lock_bit);
+	phys_write64(pa, phys_read64(pa) & ~tdxmod_ept.lock_bit);
 	CHECK_EQ(accept_page(GPA, NULL), BUSY(RCX));
 	CHECK_EQ(td_entry(GPA, 0), 0x80000000000000f0 | PAGES);
 	CHECK_EQ(accept_page(GPA, NULL), 0);
@@ -655,7 +772,7 @@ static void vcpu_host_timeout(void)
 	td_init();
 	td_tables(GPA, TDXMOD_LEVEL_4K);
 	aug(GPA, 0, PAGES);
-	sim_write64(pa, sim_read64(pa) | tdxmod_ept.host_bit);
+	phys_write64(pa, phys_read64(pa) | tdxmod_ept.host_bit);
 	sim.now = 5;
 	CHECK_EQ(tdxmod_tdcall(the_td(), &vcpu, &regs, &exit), TDXMOD_RETURN);
 	CHECK_EQ(regs.rax, BUSY(RCX));
@@ -689,14 +806,14 @@ static void vcpu_attributes(void)
 	machine_stop();
 }
 
-const struct test life_tests[] = {
+static const struct test life_tests[] = {
 	TEST(life_whole),
 	TEST(life_short),
 	TEST(life_keys),
 	TEST(life_params),
 	TEST(life_five_levels),
 	TEST(life_leaves),
-	TEST(life_tdmr),
+	TEST_SIMULATED(life_tdmr),
 	TEST(life_version_1),
 	TEST(life_stats),
 	TEST(epoch_tracking),
@@ -704,9 +821,11 @@ const struct test life_tests[] = {
 	TEST(content_moves),
 	TEST(content_accept),
 	TEST(content_1g),
+	TEST(measure_vectors),
+	TEST(find_pages),
 	TEST(lock_collisions),
 	TEST(lock_host_first),
-	TEST(lock_no_memory),
+	TEST_SIMULATED(lock_no_memory),
 	TEST(vcpu_enters),
 	TEST(vcpu_kills_td),
 	TEST(vcpu_zero_step),
