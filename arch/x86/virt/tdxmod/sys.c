@@ -98,15 +98,14 @@ void phys_copy_shared_page(u64 to, u64 from)
 	copy_page_from(tdxmod_map_shared(from), to);
 }
 
+/* A page that nobody sees yet. */
 void phys_fill_page(u64 pa, u64 value)
 {
 	u64 *page = tdxmod_map(pa);
-	unsigned int i;
 
 	if (!page)
 		return;
-	for (i = 0; i < TDXMOD_ENTRIES; i++)
-		WRITE_ONCE(page[i], value);
+	memset64(page, value, TDXMOD_PAGE / sizeof(value));
 	tdxmod_unmap(page);
 }
 

@@ -33,6 +33,12 @@ typedef long long s64;
 #define try_cmpxchg(p, old, new)							\
 	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
+static inline void memset64(u64 *to, u64 value, size_t nr)
+{
+	while (nr--)
+		*to++ = value;
+}
+
 typedef struct { s64 counter; } atomic64_t;
 
 static inline s64 atomic64_read(const atomic64_t *v)
