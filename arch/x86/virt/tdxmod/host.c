@@ -181,6 +181,7 @@ int tdxmod_enable(void)
 		return -ENOMEM;
 	pr_info("tdxmod: software TDX module for %llu GiB, entries as %s\n",
 		host_memory_end() >> 30, mod->config.encoding->name);
+	tdxmod_debugfs_create(mod);
 	/* who sees it, in tdxmod_host(), sees what it consists of */
 	smp_store_release(&host, mod);
 	return 0;

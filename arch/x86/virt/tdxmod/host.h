@@ -4,7 +4,6 @@
 
 /* What the files share that make the module one of a running kernel. */
 
-#include <linux/init.h>
 #include "tdxmod.h"
 
 /* direct_map.c */
@@ -12,5 +11,15 @@ int tdxmod_protect_enable(u64 end);
 u64 tdxmod_hidden_pages(void);
 u64 tdxmod_unhidden_pages(void);
 bool tdxmod_page_hidden(u64 pa);
+
+/* debugfs.c; the private data of a file is the module */
+struct seq_file;
+
+int tdxmod_calls_show(struct seq_file *m, void *unused);
+int tdxmod_misuse_show(struct seq_file *m, void *unused);
+int tdxmod_tds_show(struct seq_file *m, void *unused);
+int tdxmod_memory_show(struct seq_file *m, void *unused);
+void tdxmod_reset_stats(struct tdxmod *mod);
+void tdxmod_debugfs_create(struct tdxmod *mod);
 
 #endif /* _TDXMOD_HOST_H */

@@ -17,6 +17,7 @@
 #include <linux/io.h>
 #include <linux/kthread.h>
 #include <linux/pgtable.h>
+#include <linux/seq_file.h>
 #include <linux/set_memory.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
@@ -482,7 +483,7 @@ static void threads_vcpu(struct kunit *test)
 	machine_stop();
 }
 
-#define HOST_ROUNDS	200
+#define HOST_ROUNDS	50
 
 /**
  * struct host_thread - one of two hosts of the same TD
@@ -570,6 +571,97 @@ static void threads_hosts(struct kunit *test)
 	machine_stop();
 }
 
+/* --- debugfs --------------------------------------------------------------- */
+
+/* What the file whose function that is would show. */
+static const char *shown(struct kunit *test, int (*show)(struct seq_file *m, void *unused))
+{
+	struct seq_file m = { .private = mod, .size = PAGE_SIZE };
+
+	m.buf = kunit_kzalloc(test, m.size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, m.buf);
+	KUNIT_EXPECT_EQ(test, show(&m, NULL), 0);
+	/* room for the last 0 */
+	KUNIT_ASSERT_LT(test, m.count, m.size);
+	return m.buf;
+}
+
+static bool has_line(const char *text, const char *line)
+{
+	const char *p = strstr(text, line);
+	size_t len = strlen(line);
+
+	while (p && !((p == text || p[-1] == '\n') && p[len] == '\n'))
+		p = strstr(p + 1, line);
+	return p;
+}
+
+static void debugfs_calls(struct kunit *test)
+{
+	const char *text;
+
+	machine_start(NULL);
+	KUNIT_EXPECT_STREQ(test, shown(test, tdxmod_calls_show), "");
+	td_init();
+	/* misused, but for the last */
+	CHECK(call(TDH_MEM_RANGE_BLOCK, GPA, TDR, 0, 0));
+	CHECK(call(TDH_MEM_RANGE_BLOCK, GPA, TDR, 0, 0));
+	CHECK(call(1000, 0, 0, 0, 0));
+	CHECK(call(TDH_MEM_SEPT_RD, GPA, TDR, 0, 0));
+	text = shown(test, tdxmod_calls_show);
+	CHECK(has_line(text, "TDH.MNG.CREATE SUCCESS 1"));
+	CHECK(has_line(text, "TDH.MNG.ADDCX SUCCESS 6"));
+	CHECK(has_line(text, "TDH.MEM.RANGE.BLOCK EPT_WALK_FAILED 2"));
+	CHECK(has_line(text, "unknown OPERAND_INVALID 1"));
+	CHECK(!strstr(text, " 0\n"));
+	CHECK(has_line(shown(test, tdxmod_misuse_show), "misuse 3"));
+	CHECK(has_line(shown(test, tdxmod_misuse_show), "broken 0"));
+	tdxmod_reset_stats(mod);
+	KUNIT_EXPECT_STREQ(test, shown(test, tdxmod_calls_show), "");
+	CHECK(has_line(shown(test, tdxmod_misuse_show), "misuse 0"));
+	machine_stop();
+}
+
+static void debugfs_tds(struct kunit *test)
+{
+	char line[80];
+
+	machine_start(NULL);
+	KUNIT_EXPECT_STREQ(test, shown(test, tdxmod_tds_show), "");
+	td_init();
+	td_run();
+	snprintf(line, sizeof(line), "0x%llx 33 KEYS_CONFIGURED RUNNABLE 1 12\n", TDR);
+	KUNIT_EXPECT_STREQ(test, shown(test, tdxmod_tds_show), line);
+	CHECK_EQ(call(TDH_VP_FLUSH, TDVPR, 0, 0, 0), 0);
+	CHECK_EQ(call(TDH_MNG_VPFLUSHDONE, TDR, 0, 0, 0), 0);
+	snprintf(line, sizeof(line), "0x%llx 33 BLOCKED - 1 12\n", TDR);
+	KUNIT_EXPECT_STREQ(test, shown(test, tdxmod_tds_show), line);
+	machine_stop();
+}
+
+static void debugfs_memory(struct kunit *test)
+{
+	const char *text;
+	char line[80];
+
+	machine_start(NULL);
+	td_init();
+	td_tables(GPA, TDXMOD_LEVEL_4K);
+	aug(GPA, 0, PAGES);
+	aug(GPA + SZ_2M, 1, LARGE_PAGES);
+	snprintf(line, sizeof(line), "hidden %llu", tdxmod_hidden_pages());
+	text = shown(test, tdxmod_memory_show);
+	CHECK(has_line(text, "REG_4K 1"));
+	CHECK(has_line(text, "REG_2M 1"));
+	CHECK(has_line(text, "REG_1G 0"));
+	CHECK(has_line(text, "TDR 1"));
+	CHECK(has_line(text, "TDCX 6"));
+	CHECK(has_line(text, "TDVPR 0"));
+	CHECK(has_line(text, "EPT 3"));
+	CHECK(has_line(text, line));
+	machine_stop();
+}
+
 /* --- the kernel's module --------------------------------------------------- */
 
 static void host_config(struct kunit *test)
@@ -609,6 +701,88 @@ static void host_call_rdmd(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tdxmod_call(TDH_PHYMEM_PAGE_RDMD, &args),
 			TDX_OPERAND_INVALID | OPERAND_RCX);
 	KUNIT_EXPECT_EQ(test, tdxmod_call(1000, &args), TDX_OPERAND_INVALID | OPERAND_RAX);
+}
+
+/**
+ * struct host_td - a TD of the kernel's module
+ * @test: for which it is
+ * @pages: the TDR, control pages, tables, a page of private memory, and its source
+ */
+struct host_td {
+	struct kunit *test;
+	u64 pages[1 + TDXMOD_MIN_TDCX + 3 + 1 + 1];
+};
+
+#define HOST_TD_TABLES	(1 + TDXMOD_MIN_TDCX)
+#define HOST_TD_PRIVATE	(HOST_TD_TABLES + 3)
+#define HOST_TD_SOURCE	(HOST_TD_PRIVATE + 1)
+
+static void host_td_call(struct host_td *td, u64 leaf, u64 rcx, u64 rdx, u64 r8, u64 r9)
+{
+	struct tdx_module_args args = { .rcx = rcx, .rdx = rdx, .r8 = r8, .r9 = r9 };
+
+	KUNIT_EXPECT_EQ_MSG(td->test, tdxmod_call(leaf, &args), 0, "%s",
+			    tdxmod_leaf_name(leaf));
+}
+
+static void host_td_build(struct host_td *td)
+{
+	u64 tdr = td->pages[0], source = td->pages[HOST_TD_SOURCE], *params = __va(source);
+	unsigned int i;
+
+	host_td_call(td, TDH_MNG_CREATE, tdr, tdxmod_host_config()->hkid_last, 0, 0);
+	host_td_call(td, TDH_MNG_KEY_CONFIG, tdr, 0, 0, 0);
+	for (i = 1; i <= TDXMOD_MIN_TDCX; i++)
+		host_td_call(td, TDH_MNG_ADDCX, td->pages[i], tdr, 0, 0);
+	/* XFAM x87 and SSE, a vCPU, 4 levels, 2 GHz */
+	memset(params, 0, PAGE_SIZE);
+	params[1] = 3;
+	params[2] = 1;
+	params[3] = 0x1e;
+	params[5] = 80;
+	host_td_call(td, TDH_MNG_INIT, tdr, source, 0, 0);
+	for (i = 0; i < 3; i++)
+		host_td_call(td, TDH_MEM_SEPT_ADD, TDXMOD_LEVEL_512G - i, tdr,
+			     td->pages[HOST_TD_TABLES + i], 0);
+	host_td_call(td, TDH_MEM_PAGE_ADD, 0, tdr, td->pages[HOST_TD_PRIVATE], source);
+}
+
+static void host_td_tear_down(struct host_td *td)
+{
+	unsigned int i;
+
+	host_td_call(td, TDH_MNG_VPFLUSHDONE, td->pages[0], 0, 0, 0);
+	host_td_call(td, TDH_PHYMEM_CACHE_WB, 0, 0, 0, 0);
+	host_td_call(td, TDH_MNG_KEY_FREEID, td->pages[0], 0, 0, 0);
+	for (i = HOST_TD_PRIVATE + 1; i > 0; i--)
+		host_td_call(td, TDH_PHYMEM_PAGE_RECLAIM, td->pages[i - 1], 0, 0, 0);
+}
+
+/* A TD of the kernel's module, on whatever machine that is, by way of tdxmod_call(). */
+static void host_runs_td(struct kunit *test)
+{
+	struct host_td td = { .test = test };
+	struct tdxmod_place place = {};
+	struct page *page;
+	unsigned int i;
+
+	if (tdxmod_host_config()->packages > 1)
+		kunit_skip(test, "keys would have to be configured on each package");
+	for (i = 0; i < ARRAY_SIZE(td.pages); i++) {
+		page = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		td.pages[i] = page_to_phys(page);
+	}
+	host_td_build(&td);
+	KUNIT_EXPECT_TRUE(test, tdxmod_find_page(tdxmod_host(), td.pages[HOST_TD_PRIVATE] + 8,
+						 &place));
+	KUNIT_EXPECT_EQ(test, place.tdr, td.pages[0]);
+	KUNIT_EXPECT_TRUE(test, place.mapped);
+	KUNIT_EXPECT_EQ(test, place.gpa, 8);
+	host_td_tear_down(&td);
+	KUNIT_EXPECT_TRUE(test, tdxmod_check(tdxmod_host()));
+	for (i = 0; i < ARRAY_SIZE(td.pages); i++)
+		__free_page(pfn_to_page(PHYS_PFN(td.pages[i])));
 }
 
 static struct kunit_case tdxmod_sept_cases[] = {
@@ -657,9 +831,25 @@ static struct kunit_suite tdxmod_memory_suite = {
 	.test_cases = tdxmod_memory_cases,
 };
 
+static struct kunit_case tdxmod_debugfs_cases[] = {
+	KUNIT_CASE(debugfs_calls),
+	KUNIT_CASE(debugfs_tds),
+	KUNIT_CASE(debugfs_memory),
+	{}
+};
+
+static struct kunit_suite tdxmod_debugfs_suite = {
+	.name = "tdxmod_debugfs",
+	.suite_init = machine_suite_init,
+	.suite_exit = machine_suite_exit,
+	.init = machine_init,
+	.test_cases = tdxmod_debugfs_cases,
+};
+
 static struct kunit_case tdxmod_host_cases[] = {
 	KUNIT_CASE(host_config),
 	KUNIT_CASE(host_call_rdmd),
+	KUNIT_CASE(host_runs_td),
 	{}
 };
 
@@ -669,4 +859,4 @@ static struct kunit_suite tdxmod_host_suite = {
 };
 
 kunit_test_suites(&tdxmod_sept_suite, &tdxmod_life_suite, &tdxmod_memory_suite,
-		  &tdxmod_host_suite);
+		  &tdxmod_debugfs_suite, &tdxmod_host_suite);
