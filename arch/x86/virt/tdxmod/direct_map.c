@@ -131,6 +131,12 @@ static bool pfn_hidden(unsigned long pfn)
 	return hidden && pfn < nr_bits && test_bit(pfn, hidden);
 }
 
+/* Are pages taken out of the direct map? */
+bool tdxmod_protects(void)
+{
+	return hidden;
+}
+
 /* Is the page out of the direct map? */
 bool tdxmod_page_hidden(u64 pa)
 {

@@ -8,6 +8,7 @@
 
 /* direct_map.c */
 int tdxmod_protect_enable(u64 end);
+bool tdxmod_protects(void);
 u64 tdxmod_hidden_pages(void);
 u64 tdxmod_unhidden_pages(void);
 bool tdxmod_page_hidden(u64 pa);

@@ -300,13 +300,9 @@ static u64 direct_map_entry(u64 pa, unsigned int *level)
 
 static void memory_start(struct kunit *test)
 {
-	machine_start(NULL);
-	tdxmod_page_taken(PAGES, PAGE_SIZE);
-	if (!tdxmod_page_hidden(PAGES)) {
-		machine_drop();
+	if (!tdxmod_protects())
 		kunit_skip(test, "private memory stays in the direct map");
-	}
-	tdxmod_page_returned(PAGES, PAGE_SIZE);
+	machine_start(NULL);
 	td_init();
 	td_tables(GPA, TDXMOD_LEVEL_4K);
 }
