@@ -17,6 +17,7 @@
  * S-EPT entry, which keeps it; but for operands that are memory of the host.  A host that
  * makes them private meanwhile is caught at that.
  */
+#include <kunit/static_stub.h>
 #include <linux/bitmap.h>
 #include <linux/kdebug.h>
 #include <linux/module.h>
@@ -204,6 +205,15 @@ static bool any_hidden(unsigned long pfn, unsigned long nr)
 	return hidden && pfn + nr <= nr_bits && find_next_bit(hidden, pfn + nr, pfn) < pfn + nr;
 }
 
+/* Take pages out of the direct map, or put them back; what lacks is a page table. */
+int tdxmod_change_direct_map(unsigned long pfn, unsigned long nr, bool present)
+{
+	unsigned long addr = (unsigned long)pfn_to_kaddr(pfn);
+
+	KUNIT_STATIC_STUB_REDIRECT(tdxmod_change_direct_map, pfn, nr, present);
+	return present ? __set_memory_prot(addr, nr, PAGE_KERNEL) : set_memory_np(addr, nr);
+}
+
 /*
  * The direct map may have a larger page here, and there may be no memory to split it.
  * The host can touch the page, then.
@@ -214,7 +224,7 @@ void tdxmod_page_taken(u64 pa, u64 size)
 
 	if (!hidden || pfn + nr > nr_bits || !is_memory(pfn, nr))
 		return;
-	if (set_memory_np((unsigned long)pfn_to_kaddr(pfn), nr))
+	if (tdxmod_change_direct_map(pfn, nr, false))
 		atomic64_add(nr, &nr_unhidden);
 	else
 		set_hidden(pfn, nr);
@@ -226,7 +236,7 @@ void tdxmod_page_taken(u64 pa, u64 size)
  */
 static void show_pages(unsigned long pfn, unsigned long nr)
 {
-	while (__set_memory_prot((unsigned long)pfn_to_kaddr(pfn), nr, PAGE_KERNEL))
+	while (tdxmod_change_direct_map(pfn, nr, true))
 		schedule_timeout_uninterruptible(1);
 	clear_hidden(pfn, nr);
 }
@@ -269,9 +279,11 @@ static int tdxmod_die(struct notifier_block *nb, unsigned long what, void *data)
 	if (!virt_addr_valid((void *)addr) || !tdxmod_page_hidden(__pa(addr)) ||
 	    !tdxmod_find_page(mod, __pa(addr), &place))
 		return NOTIFY_DONE;
-	pr_emerg("tdxmod: host access to private memory of the TD at 0x%llx\n", place.tdr);
 	if (place.mapped)
-		pr_emerg("tdxmod: that is gpa 0x%llx\n", place.gpa);
+		pr_emerg("tdxmod: host access to private memory of the TD at 0x%llx, gpa 0x%llx\n",
+			 place.tdr, place.gpa);
+	else
+		pr_emerg("tdxmod: host access to private memory of the TD at 0x%llx\n", place.tdr);
 	return NOTIFY_DONE;
 }
 

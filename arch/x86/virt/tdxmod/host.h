@@ -8,6 +8,7 @@
 
 /* direct_map.c */
 int tdxmod_protect_enable(u64 end);
+int tdxmod_change_direct_map(unsigned long pfn, unsigned long nr, bool present);
 bool tdxmod_protects(void);
 u64 tdxmod_hidden_pages(void);
 u64 tdxmod_unhidden_pages(void);

@@ -20,6 +20,7 @@
 #include <linux/seq_file.h>
 #include <linux/set_memory.h>
 #include <linux/sizes.h>
+#include <linux/smp.h>
 #include <linux/uaccess.h>
 
 #include <asm/tdxmod.h>
@@ -422,6 +423,43 @@ static void memory_source(struct kunit *test)
 	machine_stop();
 }
 
+static unsigned int failures;
+
+static int fail_direct_map(unsigned long pfn, unsigned long nr, bool present)
+{
+	if (!--failures)
+		kunit_deactivate_static_stub(machine_test, tdxmod_change_direct_map);
+	return -ENOMEM;
+}
+
+/* Without memory for page tables a page stays where it is, or comes back later. */
+static void memory_no_tables(struct kunit *test)
+{
+	u64 unhidden = tdxmod_unhidden_pages(), hidden;
+
+	memory_start(test);
+	hidden = tdxmod_hidden_pages();
+	failures = 1;
+	kunit_activate_static_stub(test, tdxmod_change_direct_map, fail_direct_map);
+	CHECK_EQ(call(TDH_MEM_PAGE_AUG, (GPA + SZ_2M) | 1, TDR, LARGE_PAGES, 0), 0);
+	CHECK_EQ(tdxmod_unhidden_pages(), unhidden + TDXMOD_ENTRIES);
+	CHECK_EQ(tdxmod_hidden_pages(), hidden);
+	CHECK(readable(LARGE_PAGES));
+	CHECK_EQ(call(TDH_MEM_PAGE_REMOVE, (GPA + SZ_2M) | 1, TDR, 0, 0), 0);
+	CHECK(scrubbed(LARGE_PAGES, OLD));
+
+	phys_fill_page(PAGES, OLD);
+	aug(GPA, 0, PAGES);
+	CHECK_EQ(tdxmod_hidden_pages(), hidden + 1);
+	failures = 3;
+	kunit_activate_static_stub(test, tdxmod_change_direct_map, fail_direct_map);
+	CHECK_EQ(call(TDH_MEM_PAGE_REMOVE, GPA, TDR, 0, 0), 0);
+	CHECK_EQ(failures, 0);
+	CHECK_EQ(tdxmod_hidden_pages(), hidden);
+	CHECK(scrubbed(PAGES, OLD));
+	machine_stop();
+}
+
 /* --- other CPUs ------------------------------------------------------------ */
 
 static DECLARE_COMPLETION(guest_inside);
@@ -699,19 +737,22 @@ static void host_call_rdmd(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tdxmod_call(1000, &args), TDX_OPERAND_INVALID | OPERAND_RAX);
 }
 
+#define HOST_TD_TABLES	(1 + TDXMOD_MIN_TDCX)
+#define HOST_TD_VCPU	(HOST_TD_TABLES + 3)
+#define HOST_TD_PRIVATE	(HOST_TD_VCPU + TDXMOD_MIN_VCPU_PAGES)
+#define HOST_TD_SOURCE	(HOST_TD_PRIVATE + 1)
+
 /**
  * struct host_td - a TD of the kernel's module
  * @test: for which it is
- * @pages: the TDR, control pages, tables, a page of private memory, and its source
+ * @pages: the TDR, control pages, tables, those of a vCPU, private memory, its source
+ * @flushed: CPUs that had the vCPU
  */
 struct host_td {
 	struct kunit *test;
-	u64 pages[1 + TDXMOD_MIN_TDCX + 3 + 1 + 1];
+	u64 pages[HOST_TD_SOURCE + 1];
+	unsigned int flushed;
 };
-
-#define HOST_TD_TABLES	(1 + TDXMOD_MIN_TDCX)
-#define HOST_TD_PRIVATE	(HOST_TD_TABLES + 3)
-#define HOST_TD_SOURCE	(HOST_TD_PRIVATE + 1)
 
 static void host_td_call(struct host_td *td, u64 leaf, u64 rcx, u64 rdx, u64 r8, u64 r9)
 {
@@ -741,12 +782,33 @@ static void host_td_build(struct host_td *td)
 		host_td_call(td, TDH_MEM_SEPT_ADD, TDXMOD_LEVEL_512G - i, tdr,
 			     td->pages[HOST_TD_TABLES + i], 0);
 	host_td_call(td, TDH_MEM_PAGE_ADD, 0, tdr, td->pages[HOST_TD_PRIVATE], source);
+	host_td_call(td, TDH_VP_CREATE, td->pages[HOST_TD_VCPU], tdr, 0, 0);
+	for (i = 1; i < TDXMOD_MIN_VCPU_PAGES; i++)
+		host_td_call(td, TDH_VP_ADDCX, td->pages[HOST_TD_VCPU + i],
+			     td->pages[HOST_TD_VCPU], 0, 0);
+	host_td_call(td, TDH_VP_INIT, td->pages[HOST_TD_VCPU], 0, 0, 0);
+	host_td_call(td, TDH_MR_FINALIZE, tdr, 0, 0, 0);
+}
+
+/* An IPI, as it is the only way to be sure of the CPU. */
+static void host_td_flush(void *arg)
+{
+	struct host_td *td = arg;
+	struct tdx_module_args args = { .rcx = td->pages[HOST_TD_VCPU] };
+
+	if (tdxmod_call(TDH_VP_FLUSH, &args) == TDX_SUCCESS)
+		td->flushed++;
 }
 
 static void host_td_tear_down(struct host_td *td)
 {
 	unsigned int i;
+	int cpu;
 
+	/* one after the other: they would find each other's lock */
+	for_each_online_cpu(cpu)
+		smp_call_function_single(cpu, host_td_flush, td, true);
+	KUNIT_EXPECT_EQ(td->test, td->flushed, 1);
 	host_td_call(td, TDH_MNG_VPFLUSHDONE, td->pages[0], 0, 0, 0);
 	host_td_call(td, TDH_PHYMEM_CACHE_WB, 0, 0, 0, 0);
 	host_td_call(td, TDH_MNG_KEY_FREEID, td->pages[0], 0, 0, 0);
@@ -816,6 +878,7 @@ static struct kunit_case tdxmod_memory_cases[] = {
 	KUNIT_CASE(memory_relocate),
 	KUNIT_CASE(memory_reclaim),
 	KUNIT_CASE(memory_source),
+	KUNIT_CASE(memory_no_tables),
 	{}
 };
 
