@@ -138,15 +138,17 @@ int tdxmod_tds_show(struct seq_file *m, void *unused)
 {
 	const struct tdxmod_object *object;
 	struct tdxmod *mod = m->private;
+	unsigned long flags;
 	unsigned int i;
 
-	guard(spinlock_irqsave)(&mod->objects_lock);
+	spin_lock_irqsave(&mod->objects_lock, flags);
 	for (i = 0; i < TDXMOD_BUCKETS; i++) {
 		for (object = mod->objects[i]; object; object = object->next) {
 			if (pamt_entry(mod, object->pa, TDXMOD_LEVEL_4K)->type == PAMT_TDR)
 				show_td(m, (const struct tdxmod_td *)object);
 		}
 	}
+	spin_unlock_irqrestore(&mod->objects_lock, flags);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(tdxmod_tds);
