@@ -48,6 +48,11 @@ static bool machine_patient(void)
 	return true;
 }
 
+static bool machine_slow(void)
+{
+	return false;
+}
+
 #include "tests/machine.c"
 #include "tests/sept.c"
 #include "tests/life.c"

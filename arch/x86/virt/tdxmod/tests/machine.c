@@ -10,6 +10,7 @@
  *   sim	what the program decides: interrupts, the caller's CPU, the time
  *   mod	the module
  *   machine_config(), machine_make(), machine_unmake()
+ *   machine_patient(), machine_slow(), what is too much for a kernel for debugging
  *   test_failed(), test_say()
  *
  * A test is a function; it goes on after a CHECK() that fails, and has failed then.  Each

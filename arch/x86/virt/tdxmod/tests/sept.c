@@ -387,6 +387,8 @@ static unsigned int run_row(const struct row *row, const struct tdxmod_encoding 
 					continue;
 				run_instance(&c, encoding);
 				instances++;
+				if (machine_slow())
+					break;
 			}
 		}
 	}
