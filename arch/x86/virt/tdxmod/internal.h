@@ -561,7 +561,7 @@ bool tdxmod_shared_hpa(const struct tdxmod *mod, u64 pa, u64 align);
 void object_insert(struct tdxmod *mod, struct tdxmod_object *object);
 void object_remove(struct tdxmod *mod, struct tdxmod_object *object);
 struct tdxmod_object *object_find(struct tdxmod *mod, u64 pa);
-u64 tdh_sys_tdmr_init(struct tdxmod_call *call);
+u64 leaf_sys_tdmr_init(struct tdxmod_call *call);
 void tdxmod_broken(struct tdxmod *mod, const char *what, u64 value);
 
 /* pamt.c */
@@ -603,49 +603,49 @@ bool td_imports(const struct tdxmod_td *td);
 bool td_tracked(struct tdxmod_td *td, u64 bepoch);
 void td_delete(struct tdxmod_td *td);
 u64 td_read_params(struct tdxmod_call *call, u64 pa);
-u64 tdh_mng_create(struct tdxmod_call *call);
-u64 tdh_mng_addcx(struct tdxmod_call *call);
-u64 tdh_mng_init(struct tdxmod_call *call);
-u64 tdh_mr_extend(struct tdxmod_call *call);
-u64 tdh_mr_finalize(struct tdxmod_call *call);
-u64 tdh_mem_track(struct tdxmod_call *call);
+u64 leaf_mng_create(struct tdxmod_call *call);
+u64 leaf_mng_addcx(struct tdxmod_call *call);
+u64 leaf_mng_init(struct tdxmod_call *call);
+u64 leaf_mr_extend(struct tdxmod_call *call);
+u64 leaf_mr_finalize(struct tdxmod_call *call);
+u64 leaf_mem_track(struct tdxmod_call *call);
 
 /* key.c */
-u64 tdh_mng_key_config(struct tdxmod_call *call);
-u64 tdh_mng_vpflushdone(struct tdxmod_call *call);
-u64 tdh_mng_key_freeid(struct tdxmod_call *call);
-u64 tdh_mng_key_reclaimid(struct tdxmod_call *call);
-u64 tdh_phymem_cache_wb(struct tdxmod_call *call);
+u64 leaf_mng_key_config(struct tdxmod_call *call);
+u64 leaf_mng_vpflushdone(struct tdxmod_call *call);
+u64 leaf_mng_key_freeid(struct tdxmod_call *call);
+u64 leaf_mng_key_reclaimid(struct tdxmod_call *call);
+u64 leaf_phymem_cache_wb(struct tdxmod_call *call);
 u64 key_check(const struct tdxmod *mod, u64 hkid);
 u64 key_assign(struct tdxmod_call *call, u64 hkid);
 void key_abandon(struct tdxmod *mod, u64 hkid);
 
 /* vcpu.c */
-u64 tdh_vp_create(struct tdxmod_call *call);
-u64 tdh_vp_addcx(struct tdxmod_call *call);
-u64 tdh_vp_init(struct tdxmod_call *call);
-u64 tdh_vp_flush(struct tdxmod_call *call);
-u64 tdh_vp_enter(struct tdxmod_call *call);
+u64 leaf_vp_create(struct tdxmod_call *call);
+u64 leaf_vp_addcx(struct tdxmod_call *call);
+u64 leaf_vp_init(struct tdxmod_call *call);
+u64 leaf_vp_flush(struct tdxmod_call *call);
+u64 leaf_vp_enter(struct tdxmod_call *call);
 
 /* mem.c */
-u64 tdh_mem_sept_add(struct tdxmod_call *call);
-u64 tdh_mem_sept_remove(struct tdxmod_call *call);
-u64 tdh_mem_sept_rd(struct tdxmod_call *call);
-u64 tdh_mem_page_add(struct tdxmod_call *call);
-u64 tdh_mem_page_aug(struct tdxmod_call *call);
-u64 tdh_mem_page_remove(struct tdxmod_call *call);
-u64 tdh_mem_page_relocate(struct tdxmod_call *call);
-u64 tdh_mem_page_promote(struct tdxmod_call *call);
-u64 tdh_mem_page_demote(struct tdxmod_call *call);
-u64 tdh_mem_range_block(struct tdxmod_call *call);
-u64 tdh_mem_range_unblock(struct tdxmod_call *call);
-u64 tdh_mem_rd(struct tdxmod_call *call);
-u64 tdh_mem_wr(struct tdxmod_call *call);
+u64 leaf_mem_sept_add(struct tdxmod_call *call);
+u64 leaf_mem_sept_remove(struct tdxmod_call *call);
+u64 leaf_mem_sept_rd(struct tdxmod_call *call);
+u64 leaf_mem_page_add(struct tdxmod_call *call);
+u64 leaf_mem_page_aug(struct tdxmod_call *call);
+u64 leaf_mem_page_remove(struct tdxmod_call *call);
+u64 leaf_mem_page_relocate(struct tdxmod_call *call);
+u64 leaf_mem_page_promote(struct tdxmod_call *call);
+u64 leaf_mem_page_demote(struct tdxmod_call *call);
+u64 leaf_mem_range_block(struct tdxmod_call *call);
+u64 leaf_mem_range_unblock(struct tdxmod_call *call);
+u64 leaf_mem_rd(struct tdxmod_call *call);
+u64 leaf_mem_wr(struct tdxmod_call *call);
 
 /* phymem.c */
-u64 tdh_phymem_page_reclaim(struct tdxmod_call *call);
-u64 tdh_phymem_page_rdmd(struct tdxmod_call *call);
-u64 tdh_phymem_page_wbinvd(struct tdxmod_call *call);
+u64 leaf_phymem_page_reclaim(struct tdxmod_call *call);
+u64 leaf_phymem_page_rdmd(struct tdxmod_call *call);
+u64 leaf_phymem_page_wbinvd(struct tdxmod_call *call);
 
 /* measure.c */
 void measure_start(struct tdxmod_td *td);

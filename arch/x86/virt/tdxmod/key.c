@@ -53,7 +53,7 @@ void key_abandon(struct tdxmod *mod, u64 hkid)
 }
 
 /* RCX: TDR.  Once on each package. */
-u64 tdh_mng_key_config(struct tdxmod_call *call)
+u64 leaf_mng_key_config(struct tdxmod_call *call)
 {
 	u32 package = BIT(tdxmod_this_package());
 	struct tdxmod_td *td;
@@ -76,7 +76,7 @@ u64 tdh_mng_key_config(struct tdxmod_call *call)
 }
 
 /* RCX: TDR.  No vCPU may have state in caches any more. */
-u64 tdh_mng_vpflushdone(struct tdxmod_call *call)
+u64 leaf_mng_vpflushdone(struct tdxmod_call *call)
 {
 	struct tdxmod_key *key;
 	struct tdxmod_td *td;
@@ -99,7 +99,7 @@ u64 tdh_mng_vpflushdone(struct tdxmod_call *call)
 }
 
 /* RCX: TDR */
-u64 tdh_mng_key_freeid(struct tdxmod_call *call)
+u64 leaf_mng_key_freeid(struct tdxmod_call *call)
 {
 	struct tdxmod_key *key;
 	struct tdxmod_td *td;
@@ -123,7 +123,7 @@ u64 tdh_mng_key_freeid(struct tdxmod_call *call)
 }
 
 /* Does nothing, as in the real module. */
-u64 tdh_mng_key_reclaimid(struct tdxmod_call *call)
+u64 leaf_mng_key_reclaimid(struct tdxmod_call *call)
 {
 	return TDX_SUCCESS;
 }
@@ -160,7 +160,7 @@ static void keys_written_back(struct tdxmod *mod, u64 keys, unsigned int package
  * ownership table is locked shared, which keeps states as they are; what is dirty on a
  * package is changed with that package's lock.
  */
-u64 tdh_phymem_cache_wb(struct tdxmod_call *call)
+u64 leaf_phymem_cache_wb(struct tdxmod_call *call)
 {
 	unsigned int package = tdxmod_this_package();
 	struct tdxmod *mod = call->mod;

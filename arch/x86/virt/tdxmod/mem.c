@@ -212,7 +212,7 @@ static void report_no_l2_pages(struct tdxmod_call *call)
  * RCX: entry that is to point to the table, RDX: TDR, and bit 0: it may already do so,
  * R8: the page
  */
-u64 tdh_mem_sept_add(struct tdxmod_call *call)
+u64 leaf_mem_sept_add(struct tdxmod_call *call)
 {
 	u64 tdr = call->regs->rdx & ~SEPT_ADD_EXISTING, page = call->regs->r8, status;
 	bool existing = call->regs->rdx & SEPT_ADD_EXISTING;
@@ -261,7 +261,7 @@ static bool find_used(const struct tdxmod *mod, u64 table, int level, struct sep
 }
 
 /* RCX: entry that points to the table, RDX: TDR; returns the table's page in RCX */
-u64 tdh_mem_sept_remove(struct tdxmod_call *call)
+u64 leaf_mem_sept_remove(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_SEPT_REMOVE };
 	struct tdxmod_pamt_entry *entry;
@@ -290,7 +290,7 @@ u64 tdh_mem_sept_remove(struct tdxmod_call *call)
 #define SEPT_RD_L2		BIT_ULL(0)
 
 /* RCX: entry, RDX: TDR, and bit 0: attributes of partitions, too, in R8 */
-u64 tdh_mem_sept_rd(struct tdxmod_call *call)
+u64 leaf_mem_sept_rd(struct tdxmod_call *call)
 {
 	u64 tdr = call->regs->rdx & ~SEPT_RD_L2, status;
 	bool attributes = call->regs->rdx & SEPT_RD_L2;
@@ -316,7 +316,7 @@ u64 tdh_mem_sept_rd(struct tdxmod_call *call)
  * RCX: entry, RDX: TDR, R8: page, R9: content.  The only call that needs no locks in the
  * S-EPT, because it has the TDR exclusive.
  */
-u64 tdh_mem_page_add(struct tdxmod_call *call)
+u64 leaf_mem_page_add(struct tdxmod_call *call)
 {
 	u64 page = call->regs->r8, source = call->regs->r9, status;
 	struct mem_op m = { .call = call, .op = SEPT_OP_PAGE_ADD };
@@ -343,7 +343,7 @@ u64 tdh_mem_page_add(struct tdxmod_call *call)
 }
 
 /* RCX: entry, RDX: TDR, R8: page.  Its content stays until the guest accepts it. */
-u64 tdh_mem_page_aug(struct tdxmod_call *call)
+u64 leaf_mem_page_aug(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_AUG };
 	struct tdxmod_pamt_entry *entry;
@@ -363,7 +363,7 @@ u64 tdh_mem_page_aug(struct tdxmod_call *call)
 }
 
 /* RCX: entry, RDX: TDR; returns the page in RCX */
-u64 tdh_mem_page_remove(struct tdxmod_call *call)
+u64 leaf_mem_page_remove(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_REMOVE };
 	struct tdxmod_pamt_entry *entry;
@@ -387,7 +387,7 @@ u64 tdh_mem_page_remove(struct tdxmod_call *call)
 }
 
 /* RCX: entry, RDX: TDR, R8: the page that takes the place; returns the old one in RCX */
-u64 tdh_mem_page_relocate(struct tdxmod_call *call)
+u64 leaf_mem_page_relocate(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_RELOCATE };
 	struct tdxmod_pamt_entry *old, *new;
@@ -469,7 +469,7 @@ static u64 lock_children(struct mem_op *m, u64 table, struct sept_entry *first)
 }
 
 /* RCX: entry that points to the table, RDX: TDR; returns the table's page in RCX */
-u64 tdh_mem_page_promote(struct tdxmod_call *call)
+u64 leaf_mem_page_promote(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_PROMOTE };
 	struct tdxmod_pamt_entry *entry, *large;
@@ -522,7 +522,7 @@ static void fill_children(const struct tdxmod *mod, u64 table, u64 page, int lev
 }
 
 /* RCX: entry, RDX: TDR, R8: page for a table */
-u64 tdh_mem_page_demote(struct tdxmod_call *call)
+u64 leaf_mem_page_demote(struct tdxmod_call *call)
 {
 	u64 gpa = call->regs->rcx, tdr = call->regs->rdx, table = call->regs->r8, status;
 	struct mem_op m = { .call = call, .op = SEPT_OP_DEMOTE };
@@ -558,7 +558,7 @@ u64 tdh_mem_page_demote(struct tdxmod_call *call)
 /* --- blocking ------------------------------------------------------------- */
 
 /* RCX: entry, RDX: TDR */
-u64 tdh_mem_range_block(struct tdxmod_call *call)
+u64 leaf_mem_range_block(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_BLOCK };
 	struct tdxmod_pamt_entry *entry;
@@ -580,7 +580,7 @@ u64 tdh_mem_range_block(struct tdxmod_call *call)
 }
 
 /* RCX: entry, RDX: TDR */
-u64 tdh_mem_range_unblock(struct tdxmod_call *call)
+u64 leaf_mem_range_unblock(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_UNBLOCK };
 	struct tdxmod_pamt_entry *entry;
@@ -628,7 +628,7 @@ static u64 find_word(struct mem_op *m, u32 op_states, u64 *wordp)
 }
 
 /* R8 returns the word */
-u64 tdh_mem_rd(struct tdxmod_call *call)
+u64 leaf_mem_rd(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_MEM_RD };
 	u64 word, status = find_word(&m, OPS_ANY, &word);
@@ -639,7 +639,7 @@ u64 tdh_mem_rd(struct tdxmod_call *call)
 }
 
 /* R8: the new word; returns the old one */
-u64 tdh_mem_wr(struct tdxmod_call *call)
+u64 leaf_mem_wr(struct tdxmod_call *call)
 {
 	struct mem_op m = { .call = call, .op = SEPT_OP_MEM_WR };
 	u64 value = call->regs->r8, word, status;

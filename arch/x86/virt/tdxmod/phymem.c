@@ -39,7 +39,7 @@ static u64 get_owner(struct tdxmod_call *call, u64 page, const struct tdxmod_pam
 }
 
 /* RCX: page, of a TD in TEARDOWN; returns what it was in RCX, RDX, R8 */
-u64 tdh_phymem_page_reclaim(struct tdxmod_call *call)
+u64 leaf_phymem_page_reclaim(struct tdxmod_call *call)
 {
 	struct tdxmod_pamt_entry *entry;
 	struct tdxmod_object *object;
@@ -79,7 +79,7 @@ u64 tdh_phymem_page_reclaim(struct tdxmod_call *call)
 }
 
 /* RCX: page; returns its metadata */
-u64 tdh_phymem_page_rdmd(struct tdxmod_call *call)
+u64 leaf_phymem_page_rdmd(struct tdxmod_call *call)
 {
 	struct tdxmod_pamt_entry *entry;
 	u64 page = call->regs->rcx;
@@ -97,7 +97,7 @@ u64 tdh_phymem_page_rdmd(struct tdxmod_call *call)
 }
 
 /* RCX: page, with the key under which it is in caches.  There is nothing to write back. */
-u64 tdh_phymem_page_wbinvd(struct tdxmod_call *call)
+u64 leaf_phymem_page_wbinvd(struct tdxmod_call *call)
 {
 	const struct tdxmod_config *config = &call->mod->config;
 	struct tdxmod_pamt_entry *entry;

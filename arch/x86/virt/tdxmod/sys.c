@@ -180,7 +180,7 @@ static struct tdxmod_tdmr *tdmr_at(struct tdxmod *mod, u64 base)
 }
 
 /* RCX: start of a TDMR.  Initialises a part of its metadata; RDX: up to where. */
-u64 tdh_sys_tdmr_init(struct tdxmod_call *call)
+u64 leaf_sys_tdmr_init(struct tdxmod_call *call)
 {
 	struct tdxmod_tdmr *tdmr = tdmr_at(call->mod, call->regs->rcx);
 

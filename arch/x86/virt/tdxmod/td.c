@@ -116,7 +116,7 @@ void tdxmod_epoch_leave(struct tdxmod_td *td, u64 epoch)
 	atomic64_dec(&td->inside[epoch & 1]);
 }
 
-u64 tdh_mem_track(struct tdxmod_call *call)
+u64 leaf_mem_track(struct tdxmod_call *call)
 {
 	struct tdxmod_td *td;
 	u64 status;
@@ -165,7 +165,7 @@ static struct tdxmod_td *td_new(struct tdxmod *mod, u64 tdr, u16 hkid)
 }
 
 /* RCX: the page that becomes the TDR, RDX: the key */
-u64 tdh_mng_create(struct tdxmod_call *call)
+u64 leaf_mng_create(struct tdxmod_call *call)
 {
 	u64 tdr = call->regs->rcx, hkid = call->regs->rdx, status;
 	struct tdxmod_pamt_entry *entry;
@@ -188,7 +188,7 @@ u64 tdh_mng_create(struct tdxmod_call *call)
 }
 
 /* RCX: the page, RDX: TDR */
-u64 tdh_mng_addcx(struct tdxmod_call *call)
+u64 leaf_mng_addcx(struct tdxmod_call *call)
 {
 	u64 page = call->regs->rcx, tdr = call->regs->rdx, status;
 	struct tdxmod_pamt_entry *entry;
@@ -221,7 +221,7 @@ u64 tdh_mng_addcx(struct tdxmod_call *call)
 }
 
 /* RCX: TDR, RDX: TD_PARAMS */
-u64 tdh_mng_init(struct tdxmod_call *call)
+u64 leaf_mng_init(struct tdxmod_call *call)
 {
 	u64 tdr = call->regs->rcx, status;
 	struct tdxmod_td *td;
@@ -243,7 +243,7 @@ u64 tdh_mng_init(struct tdxmod_call *call)
 /* --- measurement ---------------------------------------------------------- */
 
 /* RCX: address of a chunk, RDX: TDR */
-u64 tdh_mr_extend(struct tdxmod_call *call)
+u64 leaf_mr_extend(struct tdxmod_call *call)
 {
 	u64 gpa = call->regs->rcx, tdr = call->regs->rdx, status;
 	u8 chunk[TDXMOD_CHUNK];
@@ -272,7 +272,7 @@ u64 tdh_mr_extend(struct tdxmod_call *call)
 }
 
 /* RCX: TDR */
-u64 tdh_mr_finalize(struct tdxmod_call *call)
+u64 leaf_mr_finalize(struct tdxmod_call *call)
 {
 	struct tdxmod_td *td;
 	u64 status;

@@ -9,51 +9,9 @@
  * Numbers, registers, order of checks and statuses are those of Intel's module,
  * release 1.5.  See Documentation/arch/x86/tdxmod.rst for what is left out.
  */
+#include "leaves.h"
 #include "platform.h"
 #include "status.h"
-
-/* Leaves of SEAMCALL that this module has. */
-enum tdxmod_leaf {
-	TDH_VP_ENTER			= 0,
-	TDH_MNG_ADDCX			= 1,
-	TDH_MEM_PAGE_ADD		= 2,
-	TDH_MEM_SEPT_ADD		= 3,
-	TDH_VP_ADDCX			= 4,
-	TDH_MEM_PAGE_RELOCATE		= 5,
-	TDH_MEM_PAGE_AUG		= 6,
-	TDH_MEM_RANGE_BLOCK		= 7,
-	TDH_MNG_KEY_CONFIG		= 8,
-	TDH_MNG_CREATE			= 9,
-	TDH_VP_CREATE			= 10,
-	TDH_MEM_RD			= 12,
-	TDH_MEM_WR			= 14,
-	TDH_MEM_PAGE_DEMOTE		= 15,
-	TDH_MR_EXTEND			= 16,
-	TDH_MR_FINALIZE			= 17,
-	TDH_VP_FLUSH			= 18,
-	TDH_MNG_VPFLUSHDONE		= 19,
-	TDH_MNG_KEY_FREEID		= 20,
-	TDH_MNG_INIT			= 21,
-	TDH_VP_INIT			= 22,
-	TDH_MEM_PAGE_PROMOTE		= 23,
-	TDH_PHYMEM_PAGE_RDMD		= 24,
-	TDH_MEM_SEPT_RD			= 25,
-	TDH_MNG_KEY_RECLAIMID		= 27,
-	TDH_PHYMEM_PAGE_RECLAIM		= 28,
-	TDH_MEM_PAGE_REMOVE		= 29,
-	TDH_MEM_SEPT_REMOVE		= 30,
-	TDH_SYS_TDMR_INIT		= 36,
-	TDH_MEM_TRACK			= 38,
-	TDH_MEM_RANGE_UNBLOCK		= 39,
-	TDH_PHYMEM_CACHE_WB		= 40,
-	TDH_PHYMEM_PAGE_WBINVD		= 41,
-	TDXMOD_NR_LEAVES,
-};
-
-/* Leaves of TDCALL.  The kernel as a guest has some of them, too. */
-#define TDG_MEM_PAGE_ACCEPT		6
-#define TDG_MEM_PAGE_ATTR_RD		23
-#define TDG_MEM_PAGE_ATTR_WR		24
 
 /**
  * struct tdxmod_regs - registers of a call, before and after it

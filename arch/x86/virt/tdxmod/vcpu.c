@@ -36,7 +36,7 @@ static u64 vcpu_get(struct tdxmod_call *call, u64 tdvpr, enum tdxmod_operand ope
 }
 
 /* RCX: the page that becomes the TDVPR, RDX: TDR */
-u64 tdh_vp_create(struct tdxmod_call *call)
+u64 leaf_vp_create(struct tdxmod_call *call)
 {
 	u64 page = call->regs->rcx, status;
 	struct tdxmod_pamt_entry *entry;
@@ -62,7 +62,7 @@ u64 tdh_vp_create(struct tdxmod_call *call)
 }
 
 /* RCX: page, RDX: TDVPR */
-u64 tdh_vp_addcx(struct tdxmod_call *call)
+u64 leaf_vp_addcx(struct tdxmod_call *call)
 {
 	u64 page = call->regs->rcx, status;
 	struct tdxmod_pamt_entry *entry;
@@ -99,7 +99,7 @@ static bool take_index(struct tdxmod_td *td, u32 *index)
 }
 
 /* RCX: TDVPR, RDX: what the guest finds in RCX and R8 */
-u64 tdh_vp_init(struct tdxmod_call *call)
+u64 leaf_vp_init(struct tdxmod_call *call)
 {
 	struct tdxmod_vcpu *vcpu;
 	u64 status;
@@ -122,7 +122,7 @@ u64 tdh_vp_init(struct tdxmod_call *call)
 }
 
 /* RCX: TDVPR.  On the LP that the vCPU is associated with. */
-u64 tdh_vp_flush(struct tdxmod_call *call)
+u64 leaf_vp_flush(struct tdxmod_call *call)
 {
 	struct tdxmod_vcpu *vcpu;
 	u64 status;
@@ -222,7 +222,7 @@ static u64 report_exit(struct tdxmod_regs *regs, const struct tdxmod_exit *exit)
  * RCX: TDVPR and flags.  The status is that of the exit, with its reason as detail.
  * A TD that has died does not leave its epoch, as with the real module.
  */
-u64 tdh_vp_enter(struct tdxmod_call *call)
+u64 leaf_vp_enter(struct tdxmod_call *call)
 {
 	struct tdxmod_exit exit = {};
 	struct tdxmod_vcpu *vcpu;
