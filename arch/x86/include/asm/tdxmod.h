@@ -102,12 +102,18 @@ struct tdxmod_config {
 
 #ifdef __KERNEL__
 #ifdef CONFIG_TDXMOD
+bool tdxmod_available(void);
 int tdxmod_enable(void);
 u64 tdxmod_call(u64 fn, struct tdx_module_args *args);
 const struct tdxmod_config *tdxmod_host_config(void);
 struct tdxmod *tdxmod_host(void);
 void tdxmod_set_run(tdxmod_run_fn run);
 #else
+static inline bool tdxmod_available(void)
+{
+	return false;
+}
+
 static inline int tdxmod_enable(void)
 {
 	return -ENODEV;

@@ -11,9 +11,11 @@
 #include <linux/cpufeature.h>
 #include <linux/export.h>
 #include <linux/memblock.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/sched/mm.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/timekeeping.h>
@@ -108,7 +110,7 @@ static struct tdxmod *host_create(void)
 		.hkid_shift = HOST_HKID_SHIFT,
 		.hkid_first = HOST_HKID_FIRST,
 		.hkid_last = HOST_HKID_LAST,
-		.packages = min(topology_max_packages(), HOST_MAX_PACKAGES),
+		.packages = topology_max_packages(),
 		.tdmrs_ready = true,
 		.attributes = TD_ATTRIBUTE_DEBUG | TD_ATTRIBUTE_SEPT_VE_DISABLE,
 		.xfam = host_xfam(),
@@ -162,6 +164,17 @@ u64 tdxmod_now(void)
 }
 
 /**
+ * tdxmod_available - can there be a module?
+ *
+ * Return: False if it is switched off.
+ */
+bool tdxmod_available(void)
+{
+	return enable;
+}
+EXPORT_SYMBOL_GPL(tdxmod_available);
+
+/**
  * tdxmod_enable - make the module of this kernel, unless there is one
  *
  * Context: Process context.  May sleep.
@@ -169,17 +182,23 @@ u64 tdxmod_now(void)
  */
 int tdxmod_enable(void)
 {
+	struct mem_cgroup *memcg;
 	struct tdxmod *mod;
 
-	if (!enable)
+	if (!enable || topology_max_packages() > HOST_MAX_PACKAGES)
 		return -ENODEV;
 	guard(mutex)(&host_lock);
 	if (host)
 		return 0;
+	/* the metadata is for all TDs, not for who comes first */
+	memcg = set_active_memcg(root_mem_cgroup);
 	mod = host_create();
+	set_active_memcg(memcg);
 	if (!mod)
 		return -ENOMEM;
-	pr_info("tdxmod: software TDX module for %llu GiB, entries as %s\n",
+	/* nobody must take what it makes for protected */
+	add_taint(TAINT_TEST, LOCKDEP_STILL_OK);
+	pr_info("tdxmod: software TDX module, which protects nothing, for %llu GiB, entries as %s\n",
 		host_memory_end() >> 30, mod->config.encoding->name);
 	tdxmod_debugfs_create(mod);
 	/* who sees it, in tdxmod_host(), sees what it consists of */
