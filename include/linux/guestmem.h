@@ -35,17 +35,21 @@ struct module;
  * @start: first index
  * @end: index behind the last one
  * @moving: the content stays, in other pages perhaps; none leaves the file
+ * @nofail: it has happened already, and the consumer must find the memory that it needs
+ * @reserve: the consumer's, from its reserve to its unreserve
  * @consumer: who was told by invalidate_start, and has to be told by
  *	      invalidate_end; NULL if nobody has bound any of the range
  *
- * Lives on the stack of whoever changes the pages, from guestmem_invalidate_start()
- * to guestmem_invalidate_end().  No binding of @gm comes or goes in between.
+ * Lives on the stack of whoever changes the pages, from guestmem_invalidate_prepare()
+ * to guestmem_invalidate_done().  No binding of @gm comes or goes in between.
  */
 struct guestmem_invalidation {
 	struct guestmem *gm;
 	pgoff_t start;
 	pgoff_t end;
 	bool moving;
+	bool nofail;
+	void *reserve;
 	struct guestmem_consumer *consumer;
 };
 
@@ -55,6 +59,13 @@ struct guestmem_invalidation {
  * @owner: module that the ops live in; a file that was ever bound pins it
  *
  * @orders: block sizes that the consumer can map, a mask of orders; bit 0 is set
+ *
+ * @reserve: Optional.  An invalidation, and a move if @moving says so, is going to be made:
+ *	get what they can need.  Called before anything has changed.  May sleep.  Returns
+ *	0, -ENOMEM, or -EAGAIN for a move that would have to wait; but 0 if @nofail is set.
+ *
+ * @unreserve: With @reserve.  What was not used is not needed any more.  Called once for
+ *	each @reserve that has returned 0.
  *
  * @invalidate_start: Unmap the given range from the guest, in every binding
  *	that overlaps it (guestmem_first_binding(), guestmem_next_binding()),
@@ -69,10 +80,10 @@ struct guestmem_invalidation {
  *
  * @migrate: Optional; without it the pages of this guest cannot be moved, and files that
  *	are bound to it are left out wherever pages are moved.  Put the content of the
- *	@nr pages at @src into those at @dst, and whatever state the guest's means of
- *	protection have of them.  Both are contiguous, and within 2M that are aligned.
- *	All of it or nothing.  Called for pages that the guest has had, those outside of
- *	any binding of today among them, after the invalidation @inv of a range with these
+ *	@nr pages at @src, from @index of the file on, into those at @dst, and whatever
+ *	state the guest's means of protection have of them.  Both are contiguous, and
+ *	within 2M that are aligned.  All of it or nothing.  Called for pages that the
+ *	guest has had, those outside of any binding of today among them, after the invalidation @inv of a range with these
  *	pages, which @moving says of.  It may have ended, but guestmem_get_pfn() does not
  *	return the pages until they are where they will be.  May sleep.  Returns 0,
  *	-EHWPOISON, or -EBUSY.
@@ -95,15 +106,19 @@ struct guestmem_invalidation {
 struct guestmem_consumer_ops {
 	struct module *owner;
 	unsigned long orders;
+	int (*reserve)(struct guestmem_consumer *consumer,
+		       struct guestmem_invalidation *inv);
+	void (*unreserve)(struct guestmem_consumer *consumer,
+			  struct guestmem_invalidation *inv);
 	void (*invalidate_start)(struct guestmem_consumer *consumer,
 				 const struct guestmem_invalidation *inv);
 	void (*invalidate_end)(struct guestmem_consumer *consumer,
 			       const struct guestmem_invalidation *inv);
 	int (*migrate)(struct guestmem_consumer *consumer,
-		       const struct guestmem_invalidation *inv,
+		       const struct guestmem_invalidation *inv, pgoff_t index,
 		       unsigned long dst, unsigned long src, unsigned long nr);
 	void (*unmigrate)(struct guestmem_consumer *consumer,
-			  const struct guestmem_invalidation *inv,
+			  const struct guestmem_invalidation *inv, pgoff_t index,
 			  unsigned long dst, unsigned long src, unsigned long nr);
 	int (*prepare)(struct guestmem_binding *binding, u64 addr,
 		       unsigned long pfn, unsigned int order);

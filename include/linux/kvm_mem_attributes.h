@@ -11,6 +11,7 @@
 
 struct kvm;
 struct kvm_gfn_range;
+struct sept_reserve;
 
 #ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
 
@@ -20,6 +21,7 @@ struct kvm_gfn_range;
  * @entry: what the range will hold
  * @start: first gfn
  * @end: gfn behind the last one
+ * @reserve: what the arch needs to unmap the range; NULL if nothing is to be unmapped
  *
  * From kvm_mem_attributes_prepare() to kvm_mem_attributes_commit().
  */
@@ -28,6 +30,7 @@ struct kvm_mem_attributes_change {
 	void *entry;
 	gfn_t start;
 	gfn_t end;
+	struct sept_reserve *reserve;
 };
 
 void kvm_mem_attributes_init(struct kvm *kvm);

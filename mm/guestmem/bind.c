@@ -169,27 +169,33 @@ guestmem_next_binding(const struct guestmem_invalidation *inv,
 EXPORT_SYMBOL_GPL(guestmem_next_binding);
 
 /*
- * Tell the consumer, once, that [start, end) goes away, or is @moving.  The caller holds
- * invalidate_lock or bind_lock until guestmem_invalidate_end(), so that both see the
- * same bindings.
+ * [start, end) is going to go away, or to be moved: find out whose it is, and let them get
+ * ready for it.  The caller holds invalidate_lock or bind_lock until
+ * guestmem_invalidate_done(), so that all see the same bindings.  With @inv->nofail set
+ * this returns 0, else it may return -ENOMEM, and nothing has happened.
  */
-void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
-			       bool moving, struct guestmem_invalidation *inv)
+int guestmem_invalidate_prepare(struct guestmem *gm, struct guestmem_invalidation *inv)
 {
 	struct guestmem_binding *binding;
 
 	lockdep_assert(lockdep_is_held(&gm->inode->i_mapping->invalidate_lock) ||
 		       lockdep_is_held(&gm->bind_lock));
-	*inv = (struct guestmem_invalidation) {
-		.gm = gm, .start = start, .end = end, .moving = moving,
-	};
+	inv->gm = gm;
 	binding = guestmem_first_binding(inv);
 	if (!binding)
-		return;
+		return 0;
 	/* all bindings of a file are of one consumer */
 	inv->consumer = binding->consumer;
-	trace_guestmem_invalidate(gm->inode, start, end, moving);
-	gm->ops->invalidate_start(inv->consumer, inv);
+	return gm->ops->reserve ? gm->ops->reserve(inv->consumer, inv) : 0;
+}
+
+/* Tell the consumer, once, that the range goes away, or is moved. */
+void guestmem_invalidate_start(struct guestmem_invalidation *inv)
+{
+	if (!inv->consumer)
+		return;
+	trace_guestmem_invalidate(inv->gm->inode, inv->start, inv->end, inv->moving);
+	inv->gm->ops->invalidate_start(inv->consumer, inv);
 	guestmem_delay(GUESTMEM_DELAY_INVALIDATION);
 }
 
@@ -197,6 +203,13 @@ void guestmem_invalidate_end(struct guestmem_invalidation *inv)
 {
 	if (inv->consumer)
 		inv->gm->ops->invalidate_end(inv->consumer, inv);
+}
+
+/* After guestmem_invalidate_prepare() has returned 0, whatever has come of it. */
+void guestmem_invalidate_done(struct guestmem_invalidation *inv)
+{
+	if (inv->consumer && inv->gm->ops->unreserve)
+		inv->gm->ops->unreserve(inv->consumer, inv);
 }
 
 /* Release what a consumer has had of [start, end) in @folio.  Return where to go on. */

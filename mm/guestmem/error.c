@@ -79,7 +79,9 @@ void guestmem_forget_errors(struct guestmem *gm, struct folio *folio)
  */
 static void guestmem_lose_page(struct guestmem *gm, struct folio *folio, pgoff_t index)
 {
-	struct guestmem_invalidation inv;
+	struct guestmem_invalidation inv = {
+		.start = index, .end = index + 1, .nofail = true,
+	};
 
 	if (folio_test_hugetlb(folio) &&
 	    xa_is_err(xa_store(&gm->bad, index, xa_mk_value(1), GFP_KERNEL)))
@@ -90,8 +92,10 @@ static void guestmem_lose_page(struct guestmem *gm, struct folio *folio, pgoff_t
 		gm->bad_huge = true;
 	}
 	down_read(&gm->bind_lock);
-	guestmem_invalidate_start(gm, index, index + 1, false, &inv);
+	guestmem_invalidate_prepare(gm, &inv);
+	guestmem_invalidate_start(&inv);
 	guestmem_invalidate_end(&inv);
+	guestmem_invalidate_done(&inv);
 	up_read(&gm->bind_lock);
 	trace_guestmem_error(gm->inode, index, folio_pfn(folio) + index - folio->index,
 			     folio_order(folio));

@@ -175,22 +175,30 @@ static int guestmem_allocate(struct guestmem *gm, pgoff_t start, pgoff_t end)
 	return 0;
 }
 
+static void guestmem_do_punch(struct guestmem *gm, struct guestmem_invalidation *inv)
+{
+	guestmem_invalidate_start(inv);
+	guestmem_release_pages(gm, inv->start, inv->end);
+	gm->store->punch(gm, inv->start, inv->end);
+	guestmem_invalidate_end(inv);
+}
+
 /* First all that can fail, then what cannot. */
 static int guestmem_punch(struct guestmem *gm, pgoff_t start, pgoff_t end)
 {
 	struct address_space *mapping = gm->inode->i_mapping;
-	struct guestmem_invalidation inv;
+	struct guestmem_invalidation inv = { .start = start, .end = end };
 	int ret;
 
 	filemap_invalidate_lock(mapping);
-	ret = gm->store->reserve_hole(gm, start, end);
-	/* no folio reaches out of the range now, whoever has split it, and no map may */
-	guestmem_settle(gm, start, end);
+	ret = guestmem_invalidate_prepare(gm, &inv);
 	if (!ret) {
-		guestmem_invalidate_start(gm, start, end, false, &inv);
-		guestmem_release_pages(gm, start, end);
-		gm->store->punch(gm, start, end);
-		guestmem_invalidate_end(&inv);
+		ret = gm->store->reserve_hole(gm, start, end);
+		/* no folio reaches out of the range now, whoever has split it, and no map may */
+		guestmem_settle(gm, start, end);
+		if (!ret)
+			guestmem_do_punch(gm, &inv);
+		guestmem_invalidate_done(&inv);
 	}
 	guestmem_check(gm);
 	filemap_invalidate_unlock(mapping);

@@ -190,9 +190,10 @@ struct folio *guestmem_find_marked(struct guestmem *gm, pgoff_t start,
 int guestmem_get_folio(struct guestmem *gm, pgoff_t index, pgoff_t start, pgoff_t end,
 		       struct folio **foliop);
 bool guestmem_retry(struct guestmem *gm, pgoff_t index, int ret);
-void guestmem_invalidate_start(struct guestmem *gm, pgoff_t start, pgoff_t end,
-			       bool moving, struct guestmem_invalidation *inv);
+int guestmem_invalidate_prepare(struct guestmem *gm, struct guestmem_invalidation *inv);
+void guestmem_invalidate_start(struct guestmem_invalidation *inv);
 void guestmem_invalidate_end(struct guestmem_invalidation *inv);
+void guestmem_invalidate_done(struct guestmem_invalidation *inv);
 void guestmem_release_pages(struct guestmem *gm, pgoff_t start, pgoff_t end);
 
 /* error.c */

@@ -171,7 +171,7 @@ static int migration_move_piece(struct guestmem_migration *m, unsigned long at,
 	/* nobody has bound it now: it is memory like any other */
 	if (!consumer)
 		return guestmem_copy(dst, src, nr);
-	return m->gm->ops->migrate(consumer, &m->inv, dst, src, nr);
+	return m->gm->ops->migrate(consumer, &m->inv, m->src->index + at, dst, src, nr);
 }
 
 /* Undo what was moved, up to page @end. */
@@ -183,8 +183,8 @@ static void migration_move_back(struct guestmem_migration *m, unsigned long end)
 	if (!consumer || !m->gm->ops->unmigrate)
 		return;
 	for (; (nr = migration_given(m, &at, end)); at += nr)
-		m->gm->ops->unmigrate(consumer, &m->inv, folio_pfn(m->dst) + at,
-				      folio_pfn(m->src) + at, nr);
+		m->gm->ops->unmigrate(consumer, &m->inv, m->src->index + at,
+				      folio_pfn(m->dst) + at, folio_pfn(m->src) + at, nr);
 }
 
 static int migration_move_given(struct guestmem_migration *m)
@@ -264,18 +264,12 @@ void guestmem_move_end(struct guestmem *gm, pgoff_t index)
 	wake_up_var(gm);
 }
 
-static int migration_move(struct guestmem_migration *m)
+static int migration_unmapped(struct guestmem_migration *m, int refs)
 {
-	int refs = folio_expected_ref_count(m->src) + 1;
-	pgoff_t index = m->src->index;
 	bool alone;
 	int ret;
 
-	/* without disturbing the guest for it */
-	if (folio_ref_count(m->src) != refs)
-		return -EAGAIN;
-	guestmem_set_mark(m->gm, index, GUESTMEM_MARK_MOVING);
-	guestmem_invalidate_start(m->gm, index, folio_next_index(m->src), true, &m->inv);
+	guestmem_invalidate_start(&m->inv);
 	/* whoever had a page has mapped it by now, and is unmapped, or has it still */
 	alone = folio_ref_count(m->src) == refs;
 	guestmem_invalidate_end(&m->inv);
@@ -284,7 +278,28 @@ static int migration_move(struct guestmem_migration *m)
 		migration_replace(m);
 		m->gm->store->take_over(m->dst, m->src);
 	}
+	return ret;
+}
+
+static int migration_move(struct guestmem_migration *m)
+{
+	int refs = folio_expected_ref_count(m->src) + 1;
+	pgoff_t index = m->src->index;
+	int ret;
+
+	/* without disturbing the guest for it */
+	if (folio_ref_count(m->src) != refs)
+		return -EAGAIN;
+	m->inv.start = index;
+	m->inv.end = folio_next_index(m->src);
+	m->inv.moving = true;
+	ret = guestmem_invalidate_prepare(m->gm, &m->inv);
+	if (ret)
+		return ret;
+	guestmem_set_mark(m->gm, index, GUESTMEM_MARK_MOVING);
+	ret = migration_unmapped(m, refs);
 	guestmem_move_end(m->gm, index);
+	guestmem_invalidate_done(&m->inv);
 	return ret;
 }
 

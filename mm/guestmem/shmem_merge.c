@@ -122,7 +122,8 @@ static int merge_move_page(struct guestmem_merge *merge, unsigned int i)
 
 	if (!merge_given(merge, i))
 		return guestmem_copy(dst, src, 1);
-	return merge->gm->ops->migrate(merge->inv.consumer, &merge->inv, dst, src, 1);
+	return merge->gm->ops->migrate(merge->inv.consumer, &merge->inv,
+				       merge->first + i, dst, src, 1);
 }
 
 static void merge_move_back(struct guestmem_merge *merge, unsigned int nr)
@@ -132,7 +133,7 @@ static void merge_move_back(struct guestmem_merge *merge, unsigned int nr)
 	while (nr--)
 		if (merge_given(merge, nr) && ops->unmigrate)
 			ops->unmigrate(merge->inv.consumer, &merge->inv,
-				       folio_pfn(merge->huge) + nr,
+				       merge->first + nr, folio_pfn(merge->huge) + nr,
 				       folio_pfn(merge->small[nr]), 1);
 }
 
@@ -221,10 +222,16 @@ static void merge_block(struct guestmem_merge *merge)
 	/* right for the small folios as well, which look as if others had split them */
 	if (guestmem_map_merge(merge->gm, merge->first))
 		goto put_huge;
-	guestmem_invalidate_start(merge->gm, merge->first, merge->first + HPAGE_PMD_NR, true,
-				  &merge->inv);
-	ret = merge_exchange(merge);
-	guestmem_invalidate_end(&merge->inv);
+	merge->inv = (struct guestmem_invalidation) {
+		.start = merge->first, .end = merge->first + HPAGE_PMD_NR, .moving = true,
+	};
+	ret = guestmem_invalidate_prepare(merge->gm, &merge->inv);
+	if (!ret) {
+		guestmem_invalidate_start(&merge->inv);
+		ret = merge_exchange(merge);
+		guestmem_invalidate_end(&merge->inv);
+		guestmem_invalidate_done(&merge->inv);
+	}
 	trace_guestmem_merge(merge->gm->inode, merge->first, HPAGE_PMD_ORDER, ret);
 	if (ret)
 		guestmem_map_drop(merge->gm, merge->first);

@@ -117,6 +117,7 @@ int kvm_mem_attributes_prepare(struct kvm *kvm,
 			       gfn_t start, gfn_t end, unsigned long attrs)
 {
 	gfn_t first = start, last = end - 1, unused;
+	int r;
 
 	lockdep_assert_held(&kvm->slots_lock);
 	change->start = start;
@@ -129,7 +130,13 @@ int kvm_mem_attributes_prepare(struct kvm *kvm,
 
 	mas_init(&change->mas, &kvm->mem_attr_tree, first);
 	mas_set_range(&change->mas, first, last);
-	return mas_preallocate(&change->mas, change->entry, GFP_KERNEL_ACCOUNT);
+	r = mas_preallocate(&change->mas, change->entry, GFP_KERNEL_ACCOUNT);
+	if (r)
+		return r;
+	r = kvm_arch_guestmem_prepare_convert(kvm, change);
+	if (r)
+		mas_destroy(&change->mas);
+	return r;
 }
 
 /**
@@ -144,6 +151,7 @@ void kvm_mem_attributes_commit(struct kvm *kvm,
 {
 	bool private = xa_to_value(change->entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE;
 
+	kvm_arch_guestmem_convert(kvm, change);
 	mas_store_prealloc(&change->mas, change->entry);
 	kvm_guestmem_converted(kvm, change->start, change->end, private);
 }

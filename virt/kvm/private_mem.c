@@ -104,7 +104,7 @@ static void kvm_guestmem_invalidate_end(struct guestmem_consumer *consumer,
 
 /* The guest is unmapped, and faults the pages in again where they are then. */
 static int kvm_guestmem_migrate(struct guestmem_consumer *consumer,
-				const struct guestmem_invalidation *inv,
+				const struct guestmem_invalidation *inv, pgoff_t index,
 				unsigned long dst, unsigned long src, unsigned long nr)
 {
 	return guestmem_copy(dst, src, nr);
@@ -161,8 +161,11 @@ static struct guestmem_consumer_ops kvm_guestmem_snp_ops = {
 };
 #endif
 
+static struct module *kvm_guestmem_module;
+
 void kvm_guestmem_init(struct module *module)
 {
+	kvm_guestmem_module = module;
 	kvm_guestmem_ops.owner = module;
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
 	kvm_guestmem_snp_ops.owner = module;
@@ -172,7 +175,8 @@ void kvm_guestmem_init(struct module *module)
 /* The arch knows the type of the VM by now. */
 void kvm_guestmem_init_vm(struct kvm *kvm)
 {
-	kvm->guestmem.ops = &kvm_guestmem_ops;
+	kvm->guestmem.ops = kvm_arch_guestmem_ops(kvm, kvm_guestmem_module) ?:
+			    &kvm_guestmem_ops;
 #ifdef CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE
 	if (kvm->arch.vm_type == KVM_X86_SNP_VM)
 		kvm->guestmem.ops = &kvm_guestmem_snp_ops;
@@ -191,6 +195,7 @@ void kvm_guestmem_destroy_vm(struct kvm *kvm)
 	bool zapped = false;
 	int bkt, i;
 
+	kvm_arch_guestmem_destroy_vm(kvm);
 	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
 		kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, i)) {
 			if (!kvm_slot_has_guestmem(slot))
@@ -201,6 +206,7 @@ void kvm_guestmem_destroy_vm(struct kvm *kvm)
 			kvm_guestmem_unbind(slot);
 		}
 	}
+	kvm_arch_guestmem_free_vm(kvm);
 }
 
 int kvm_guestmem_check_cap(struct kvm *kvm)
@@ -250,6 +256,7 @@ void kvm_guestmem_abort_bind(struct kvm_memory_slot *slot)
 /* The slot is not visible any more, or has no vCPU to see it. */
 void kvm_guestmem_unbind(struct kvm_memory_slot *slot)
 {
+	kvm_arch_guestmem_unmap_slot(to_kvm(slot->gmem.binding->consumer), slot);
 	guestmem_unbind(slot->gmem.binding);
 	slot->gmem.binding = NULL;
 }
@@ -364,9 +371,11 @@ module_param_cb(guest_memfd_store, &kvm_guestmem_store_ops, NULL, 0644);
 MODULE_PARM_DESC(guest_memfd_store,
 		 "what KVM_CREATE_GUEST_MEMFD makes: native (default), shmem, hugetlb-2M, hugetlb-1G");
 
-bool kvm_guestmem_is_default(void)
+/* Some VMs have no other memory than guest files. */
+bool kvm_guestmem_is_default(struct kvm *kvm)
 {
-	return READ_ONCE(kvm_guestmem_store) != KVM_STORE_NATIVE;
+	return READ_ONCE(kvm_guestmem_store) != KVM_STORE_NATIVE ||
+	       kvm_arch_guestmem_only(kvm);
 }
 
 /* KVM_CREATE_GUEST_MEMFD, arguments checked, in the store of the parameter */

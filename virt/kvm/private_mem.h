@@ -9,6 +9,60 @@
 #include <linux/kvm_host.h>
 #include <uapi/linux/guestmem.h>
 
+#ifdef CONFIG_KVM_TDX
+
+/*
+ * VMs whose private memory is mapped by somebody else than KVM's MMU, and unmapped where
+ * that can sleep.
+ */
+const struct guestmem_consumer_ops *kvm_arch_guestmem_ops(struct kvm *kvm,
+							  struct module *module);
+void kvm_arch_guestmem_destroy_vm(struct kvm *kvm);
+void kvm_arch_guestmem_free_vm(struct kvm *kvm);
+void kvm_arch_guestmem_unmap_slot(struct kvm *kvm, struct kvm_memory_slot *slot);
+int kvm_arch_guestmem_prepare_convert(struct kvm *kvm,
+				      struct kvm_mem_attributes_change *change);
+void kvm_arch_guestmem_convert(struct kvm *kvm, struct kvm_mem_attributes_change *change);
+bool kvm_arch_guestmem_only(struct kvm *kvm);
+
+#else
+
+static inline const struct guestmem_consumer_ops *kvm_arch_guestmem_ops(struct kvm *kvm,
+									struct module *module)
+{
+	return NULL;
+}
+
+static inline void kvm_arch_guestmem_destroy_vm(struct kvm *kvm)
+{
+}
+
+static inline void kvm_arch_guestmem_free_vm(struct kvm *kvm)
+{
+}
+
+static inline void kvm_arch_guestmem_unmap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+}
+
+static inline int kvm_arch_guestmem_prepare_convert(struct kvm *kvm,
+						    struct kvm_mem_attributes_change *change)
+{
+	return 0;
+}
+
+static inline void kvm_arch_guestmem_convert(struct kvm *kvm,
+					     struct kvm_mem_attributes_change *change)
+{
+}
+
+static inline bool kvm_arch_guestmem_only(struct kvm *kvm)
+{
+	return false;
+}
+
+#endif /* CONFIG_KVM_TDX */
+
 #ifdef CONFIG_KVM_GUESTMEM
 
 void kvm_guestmem_init(struct module *module);
@@ -16,7 +70,7 @@ void kvm_guestmem_init_vm(struct kvm *kvm);
 void kvm_guestmem_destroy_vm(struct kvm *kvm);
 int kvm_guestmem_check_cap(struct kvm *kvm);
 void kvm_guestmem_converted(struct kvm *kvm, gfn_t start, gfn_t end, bool private);
-bool kvm_guestmem_is_default(void);
+bool kvm_guestmem_is_default(struct kvm *kvm);
 int kvm_guestmem_create(struct kvm *kvm, loff_t size);
 int kvm_guestmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
 		      struct file *file, u64 offset);
@@ -59,7 +113,7 @@ static inline void kvm_guestmem_converted(struct kvm *kvm, gfn_t start, gfn_t en
 {
 }
 
-static inline bool kvm_guestmem_is_default(void)
+static inline bool kvm_guestmem_is_default(struct kvm *kvm)
 {
 	return false;
 }

@@ -216,7 +216,7 @@ static bool mock_fails(struct mock *mock)
 }
 
 static int mock_migrate(struct guestmem_consumer *consumer,
-			const struct guestmem_invalidation *inv,
+			const struct guestmem_invalidation *inv, pgoff_t index,
 			unsigned long dst, unsigned long src, unsigned long nr)
 {
 	struct mock *mock = to_mock(consumer);
@@ -231,7 +231,7 @@ static int mock_migrate(struct guestmem_consumer *consumer,
 }
 
 static void mock_unmigrate(struct guestmem_consumer *consumer,
-			   const struct guestmem_invalidation *inv,
+			   const struct guestmem_invalidation *inv, pgoff_t index,
 			   unsigned long dst, unsigned long src, unsigned long nr)
 {
 	struct mock *mock = to_mock(consumer);
@@ -244,7 +244,7 @@ static void mock_unmigrate(struct guestmem_consumer *consumer,
 }
 
 static int mock_copy(struct guestmem_consumer *consumer,
-		     const struct guestmem_invalidation *inv,
+		     const struct guestmem_invalidation *inv, pgoff_t index,
 		     unsigned long dst, unsigned long src, unsigned long nr)
 {
 	struct mock *mock = to_mock(consumer);
