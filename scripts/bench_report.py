@@ -4,8 +4,8 @@
 
 Usage: bench_report.py DIR BACKING...
 
-DIR/BOOT/job.log, BOOT being count, move, walk or pause as far as they were booted, hold
-lines
+DIR/BOOT/job.log, BOOT being count, move, td, walk or pause as far as they were booted,
+hold lines
   sample BACKING MEASURE BYTES VARIANT VALUE UNIT
   absent BACKING MEASURE BYTES VARIANT REASON
 Written to DIR: bench.csv, samples.csv, and plot/*.dat for bench_plot.gp. Printed:
@@ -14,6 +14,9 @@ can have is missing.
 
 A figure is the median of its samples. Its ratio to zeroing, or to copying, is to doing
 that with as many bytes as its range has, by "rep stosb", or "rep movsb", in user space.
+
+The memory of TDs is the one thing that is compared with what was not measured, but
+computed: what mainline's way of doing it takes. Its unit in bench.csv says so.
 """
 
 import argparse
@@ -118,7 +121,57 @@ def pause_rows():
         yield Row(f"{name} folios: time for each", Key("move-time", size, "many"))
 
 
-BOOTS = {"count": count_rows, "move": move_rows, "walk": walk_rows, "pause": pause_rows}
+# What shmem is called where it was asked for 4K; it is measured with 2M, too.
+SMALL = "shmem-4K"
+TD_STORES = {"shmem": (SMALL, "shmem"), "hugetlb-2M": ("hugetlb-2M",), "hugetlb-1G": ("hugetlb-1G",)}
+
+ADD, SEPT_REMOVE, READ = "TDH.MEM.SEPT.ADD", "TDH.MEM.SEPT.REMOVE", "TDH.MEM.SEPT.RD"
+AUG, REMOVE, PROMOTE = "TDH.MEM.PAGE.AUG", "TDH.MEM.PAGE.REMOVE", "TDH.MEM.PAGE.PROMOTE"
+DEMOTE, RELOCATE = "TDH.MEM.PAGE.DEMOTE", "TDH.MEM.PAGE.RELOCATE"
+BLOCK, UNBLOCK, TRACK = "TDH.MEM.RANGE.BLOCK", "TDH.MEM.RANGE.UNBLOCK", "TDH.MEM.TRACK"
+RECLAIM, WBINVD = "TDH.PHYMEM.PAGE.RECLAIM", "TDH.PHYMEM.PAGE.WBINVD"
+KICKS = "kicks"
+
+TD_CALLS = (ADD, SEPT_REMOVE, READ, AUG, BLOCK, TRACK, KICKS, UNBLOCK, REMOVE, PROMOTE, DEMOTE,
+            RELOCATE, RECLAIM, "others", "repeated", "refused")
+TD_OPERATIONS = (
+    Row("build 1G", Key("td-build", GIB, None)),
+    Row("4K to shared", Key("td-to-shared", 4 * KIB, None)),
+    Row("and back", Key("td-to-private", 4 * KIB, None)),
+    Row("2M to shared", Key("td-to-shared", 2 * MIB, None)),
+    Row("and back", Key("td-to-private", 2 * MIB, None)),
+    Row("1G to shared", Key("td-to-shared", GIB, None)),
+    Row("and back", Key("td-to-private", GIB, None)),
+    Row("punch 1G", Key("td-punch", GIB, None)),
+    Row("move 1G", Key("td-migrate", GIB, None)),
+    Row("punch what was moved", Key("td-punch-moved", GIB, None)),
+    Row("build 1G there", Key("td-rebuild", GIB, None)),
+    Row("end, without memory", Key("td-teardown", 0, None)),
+    Row("end, with 1G", Key("td-teardown", GIB, None)),
+    Row("build 1G, merge", Key("td-build-merge", GIB, None)),
+    Row("4K to shared", Key("td-to-shared-merge", 4 * KIB, None)),
+    Row("and back, merge", Key("td-to-private-merge", 4 * KIB, None)),
+    Row("move 1G, merge", Key("td-migrate-merge", GIB, None)),
+)
+
+
+# Of the latter two the difference, which the memory takes
+TD_RECLAIM = Key("td-reclaim", GIB, RECLAIM)
+
+
+def td_calls(key):
+    """What is counted; the counter of kicks goes with the VM."""
+    return [call for call in TD_CALLS if call != KICKS or key.measure != "td-teardown"]
+
+
+def td_rows():
+    for label, key in TD_OPERATIONS:
+        for call in td_calls(key):
+            yield Row(f"{label}: {call}", key._replace(variant=call))
+
+
+BOOTS = {"count": count_rows, "move": move_rows, "td": td_rows, "walk": walk_rows,
+         "pause": pause_rows}
 
 # What is measured for a size of folios, and who has which: native has 4K that do not move.
 OF_FOLIOS = ("move", "remap", "pause", "move-time")
@@ -139,6 +192,11 @@ COPYING = {
 
 
 def can_have(backing, key):
+    if key.measure.startswith("td-"):
+        merges = key.measure.endswith("-merge")
+        return backing != NATIVE and not (merges and backing == SMALL)
+    if backing == SMALL:
+        return False
     return key.measure not in OF_FOLIOS or key.bytes in FOLIOS[backing]
 
 
@@ -173,6 +231,14 @@ class Results:
                     continue
                 self.samples[words[1], key].append(int(words[5]))
                 self.units[words[1], key] = words[6]
+
+    def derive(self):
+        """What the memory of a TD takes at its end: all that it takes, but for a TD without."""
+        for store in td_stores(TD_STORES):
+            full, empty = (self.value(store, Key("td-teardown", size, RECLAIM)) for size in (GIB, 0))
+            if full is not None and empty is not None:
+                self.samples[store, TD_RECLAIM] = [full - empty]
+                self.units[store, TD_RECLAIM] = "calls"
 
     def figure(self, backing, key):
         values = self.samples.get((backing, key))
@@ -213,6 +279,10 @@ class Results:
         return ratio(self.value(backing, key), self.value(REFERENCE, reference._replace(bytes=key.bytes)))
 
 
+def td_stores(backings):
+    return [store for backing in backings for store in TD_STORES.get(backing, ())]
+
+
 def references(boots, backings):
     """What the figures of these boots are compared with."""
     if "count" in boots:
@@ -243,6 +313,39 @@ def missing(results, backings, rows):
                 yield f"{backing}: {' '.join(map(str, key))}" + (f": {reason}" if reason else "")
 
 
+# --- TDs in mainline --------------------------------------------------------
+
+MAINLINE = "mainline-7.3"
+# Of a path through the S-EPT to 1G: tables that are above those of 4K pages
+UPPER_TABLES = 2
+
+
+def mainline_calls(key):
+    """Computed: 7.3 has 4K pages only, which do not move, and takes back each by itself.
+
+    Tables stay until the TD ends. It takes back memory that is mapped then while the TD
+    still has its key, and reclaims the tables after that.
+    """
+    pages = key.bytes // (4 * KIB)
+    tables = pages // 512 + UPPER_TABLES if pages else 0
+    removal = dict.fromkeys((BLOCK, TRACK, KICKS, REMOVE, WBINVD), pages)
+    return {
+        "td-build": {AUG: pages, ADD: tables},
+        "td-rebuild": {AUG: pages},
+        "td-to-shared": removal,
+        "td-to-private": {AUG: pages},
+        "td-punch": removal,
+        "td-punch-moved": removal,
+        "td-teardown": {**removal, RECLAIM: tables},
+    }.get(key.measure.removesuffix("-merge"), {})
+
+
+def mainline_figures():
+    for _, key in TD_OPERATIONS:
+        for call, number in mainline_calls(key).items():
+            yield key._replace(variant=call), number
+
+
 # --- files ------------------------------------------------------------------
 
 
@@ -254,7 +357,7 @@ def whole(number):
     return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
 
 
-def write_csv(results, directory):
+def write_csv(results, directory, boots):
     with open(os.path.join(directory, "bench.csv"), "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(("backing", "measure", "range_bytes", "variant", "value", "unit",
@@ -265,6 +368,8 @@ def write_csv(results, directory):
                           rounded(results.ratio_native(backing, key)),
                           rounded(results.ratio_zeroing(backing, key)),
                           rounded(results.ratio_copying(backing, key))))
+        for key, number in mainline_figures() if "td" in boots else ():
+            out.writerow((MAINLINE, *key, number, "calls-computed", "", "", ""))
     with open(os.path.join(directory, "samples.csv"), "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(("backing", "measure", "range_bytes", "variant", "run", "value", "unit"))
@@ -408,6 +513,8 @@ def print_tables(results, backings, boots):
         print_rows(move_rows(), backings, with_copying)
         print_immovable(results, backings)
         print_beyond(results, backings)
+    if "td" in boots:
+        print_td(results, backings)
     if "walk" in boots:
         print_heading("Time on an emulated CPU; ratio to native", backings)
         print_rows(walk_rows(), backings, with_native)
@@ -416,6 +523,29 @@ def print_tables(results, backings, boots):
         print_heading("Time of a guest between two accesses; ratio to copying", backings)
         print_rows(pause_rows(), backings, with_copying)
         print_copying_time(results)
+
+
+TD_LABEL, TD_CELL = 46, 14
+
+
+def print_td(results, backings):
+    """Calls that nobody makes are left out, and what has none at all."""
+    stores = td_stores(backings)
+    print("\nCalls of the TDX module for the memory of a TD, counted; on the left computed")
+    print(" " * TD_LABEL + "".join(f"{name:>{TD_CELL}}" for name in (MAINLINE, *stores)))
+    for label, key in TD_OPERATIONS:
+        computed = mainline_calls(key)
+        for call in (*TD_CALLS, WBINVD):
+            counts = [results.value(store, key._replace(variant=call)) for store in stores]
+            if any(counts) or computed.get(call):
+                cells = [computed.get(call), *counts]
+                print(f"{label:<22}{call:<{TD_LABEL - 22}}" + "".join(
+                    f"{'-' if c is None else f'{c:,.0f}':>{TD_CELL}}" for c in cells))
+                label = ""
+    print(f"{MAINLINE} is computed from its source: 4K pages only, which do not move, each removed\n"
+          "by itself; without the TD's control pages. On hardware each 4K that comes back takes a\n"
+          "WBINVD here, too; the software module has no caches. Pages are merged only where it is\n"
+          "said. Repeated: busy or interrupted, which is chance; all other figures are exact.")
 
 
 def print_immovable(results, backings):
@@ -468,6 +598,19 @@ BASE_4K_TO_SHARED = 10000
 BASE_4K_TO_PRIVATE = 34000
 BASE_TEARDOWN = 2860 * (GIB // (4 * KIB))
 
+TD_GOALS = (
+    Goal("TD, build 1G: PAGE.AUG", Key("td-build", GIB, AUG), 520),
+    Goal("TD, build 1G: SEPT.ADD", Key("td-build", GIB, ADD), 4),
+    Goal("TD, 2M to shared: BLOCK", Key("td-to-shared", 2 * MIB, BLOCK), 1),
+    Goal("TD, 2M to shared: TRACK", Key("td-to-shared", 2 * MIB, TRACK), 1),
+    Goal("TD, 2M to shared: PAGE.REMOVE", Key("td-to-shared", 2 * MIB, REMOVE), 1),
+    Goal("TD, punch 1G: BLOCK", Key("td-punch", GIB, BLOCK), 512),
+    Goal("TD, punch 1G: TRACK", Key("td-punch", GIB, TRACK), 1),
+    Goal("TD, punch 1G: kicks", Key("td-punch", GIB, KICKS), 1),
+    Goal("TD, punch 1G: PAGE.REMOVE", Key("td-punch", GIB, REMOVE), 512),
+    Goal("TD, end, beyond control pages: RECLAIM", TD_RECLAIM, 520),
+)
+
 
 def goals(results):
     """The limits; None if what one is made of was not measured."""
@@ -501,6 +644,7 @@ def goals(results):
     copying = results.copying(2 * MIB)
     yield Goal("2M folio moved: 1.10 x copying", Key("move", 2 * MIB, "one"),
                copying and copying * 1.1)
+    yield from TD_GOALS
 
 
 def print_goals(results, backings):
@@ -520,11 +664,19 @@ def print_goals(results, backings):
 
 
 def unbelievable(results):
-    """Who moves a folio copies it: what is cheaper was compared with another way to copy."""
+    """Who moves a folio copies it: what is cheaper was compared with another way to copy.
+
+    And what is punched is what was built.
+    """
     for backing, key in results.samples:
         to_copying = results.ratio_copying(backing, key)
         if key.measure == "move" and to_copying is not None and to_copying < 1:
             yield f"{backing}: {' '.join(map(str, key))}: cheaper than copying alone"
+    for store in td_stores(TD_STORES):
+        built, removed = (results.value(store, key) for key in (
+            Key("td-build", GIB, AUG), Key("td-punch", GIB, REMOVE)))
+        if built != removed:
+            yield f"{store}: td-punch removes {removed}, td-build has built {built}"
 
 
 def main():
@@ -539,15 +691,19 @@ def main():
              if boot == "count" or os.path.isdir(os.path.join(args.dir, boot))]
     for boot in boots:
         results.read(os.path.join(args.dir, boot, "job.log"))
+    results.derive()
 
-    write_csv(results, args.dir)
+    write_csv(results, args.dir, boots)
     there = [b for b in args.backings if results.has(b)]
     write_plots(results, args.dir, there)
     print_tables(results, there, boots)
     print_clock(results)
     print_goals(results, there)
 
-    lost = list(missing(results, args.backings, [row for boot in boots for row in BOOTS[boot]()]))
+    wanted = args.backings
+    if "td" in boots and "shmem" in wanted:
+        wanted = wanted + [SMALL]
+    lost = list(missing(results, wanted, [row for boot in boots for row in BOOTS[boot]()]))
     lost += [f"{REFERENCE}: {' '.join(map(str, key))}" for key in references(boots, args.backings)
              if (REFERENCE, key) not in results.samples]
     lost += unbelievable(results)

@@ -39,6 +39,15 @@ def moved(backing, boot="move", unit="instructions"):
             if bench_report.can_have(backing, key)]
 
 
+def counted(*stores):
+    """Calls, so many that no two operations have the same number; all memory is punched."""
+    numbers = {measure: 100 * i for i, measure in enumerate(
+        dict.fromkeys(key.measure for key in all_keys("td")), 1)}
+    numbers["td-punch"] = numbers["td-build"]
+    return [sample(store, key, numbers[key.measure] + key.bytes // GIB, "calls")
+            for store in stores for key in all_keys("td") if bench_report.can_have(store, key)]
+
+
 def results_of(lines):
     results = bench_report.Results()
     with tempfile.NamedTemporaryFile("w", suffix=".log") as f:
@@ -161,6 +170,66 @@ class Moves(unittest.TestCase):
             self.assertEqual(len(list(bench_report.unbelievable(results))), count)
 
 
+class Calls(unittest.TestCase):
+    def test_mainline_build(self):
+        calls = bench_report.mainline_calls(Key("td-build", GIB, None))
+        self.assertEqual(calls, {bench_report.AUG: 262144, bench_report.ADD: 514})
+
+    def test_mainline_removal(self):
+        calls = bench_report.mainline_calls(Key("td-to-shared-merge", 2 * MIB, None))
+        self.assertEqual(set(calls.values()), {512})
+        self.assertEqual(len(calls), 5)
+
+    def test_mainline_end(self):
+        end = bench_report.mainline_calls(Key("td-teardown", GIB, None))
+        self.assertEqual((end[bench_report.REMOVE], end[bench_report.RECLAIM]), (262144, 514))
+        end = bench_report.mainline_calls(Key("td-teardown", 0, None))
+        self.assertEqual(set(end.values()), {0})
+
+    def test_mainline_does_not_move(self):
+        for measure in ("td-migrate", "td-migrate-merge"):
+            self.assertEqual(bench_report.mainline_calls(Key(measure, GIB, None)), {})
+
+    def test_stores(self):
+        self.assertEqual(bench_report.td_stores(["native", "hugetlb-1G", "shmem"]),
+                         ["hugetlb-1G", "shmem-4K", "shmem"])
+        self.assertFalse(bench_report.can_have("shmem-4K", Key("td-build-merge", GIB, "kicks")))
+        self.assertFalse(bench_report.can_have("native", Key("td-build", GIB, "kicks")))
+
+    def test_every_single_figure(self):
+        rows, lines = list(bench_report.td_rows()), counted("hugetlb-2M", "shmem-4K")
+        for index, line in enumerate(lines):
+            with self.subTest(line):
+                results = results_of(lines[:index] + lines[index + 1:])
+                lost = list(bench_report.missing(results, ["hugetlb-2M", "shmem-4K"], rows))
+                self.assertEqual(len(lost), 1)
+
+    def test_memory_at_the_end(self):
+        keys = [Key("td-teardown", size, bench_report.RECLAIM) for size in (0, GIB)]
+        results = results_of([sample("shmem", key, value, "calls")
+                              for key, value in zip(keys, (13, 533))])
+        results.derive()
+        self.assertEqual(results.value("shmem", bench_report.TD_RECLAIM), 520)
+        self.assertIsNone(results.value("hugetlb-2M", bench_report.TD_RECLAIM))
+
+    def test_punched_is_not_what_was_built(self):
+        for removed, count in ((512, 0), (511, 1)):
+            results = results_of([
+                sample("shmem-4K", Key("td-build", GIB, bench_report.AUG), 512, "calls"),
+                sample("shmem-4K", Key("td-punch", GIB, bench_report.REMOVE), removed, "calls")])
+            self.assertEqual(len(list(bench_report.unbelievable(results))), count)
+
+    def test_table(self):
+        results = results_of([
+            sample("shmem", Key("td-build", GIB, bench_report.AUG), 512, "calls"),
+            sample("shmem", Key("td-build", GIB, bench_report.UNBLOCK), 0, "calls")])
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            bench_report.print_td(results, ["native", "shmem"])
+        self.assertNotIn(bench_report.UNBLOCK, out.getvalue())
+        line = next(text for text in out.getvalue().split("\n") if bench_report.AUG in text)
+        self.assertEqual(line.split()[-3:], ["262,144", "-", "512"])
+
+
 class Program(unittest.TestCase):
     """The whole of it, as scripts/bench calls it."""
 
@@ -203,6 +272,20 @@ class Program(unittest.TestCase):
         self.assertIn("native: n/a, this memory cannot be moved", done.stdout)
         ratios = {row["measure"]: row["ratio_copying"] for row in rows if row["backing"] == "shmem"}
         self.assertEqual((ratios["move"], ratios["remap"], ratios["move-time"]), ("2", "", "2"))
+
+    def test_calls(self):
+        done, rows = self.run_it([ZEROING_LINE] + complete("shmem"), None, "shmem",
+                                 td=counted("shmem", "shmem-4K"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        units = {(row["backing"], row["unit"]) for row in rows if row["measure"] == "td-build"}
+        self.assertEqual(units, {("shmem", "calls"), ("shmem-4K", "calls"),
+                                 ("mainline-7.3", "calls-computed")})
+
+    def test_a_store_without_calls(self):
+        done, _ = self.run_it([ZEROING_LINE] + complete("shmem"), None, "shmem",
+                              td=counted("shmem"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("shmem-4K: all of it", done.stdout)
 
     def test_copying_is_missing(self):
         for lines, count in ((COPYING_LINES, 0), (COPYING_LINES[1:], 1), ([], 1)):

@@ -7,6 +7,7 @@
  *	machine.c	a VM on one file, and the calls that are measured
  *	count.c		the topics that count instructions
  *	move.c		one more of them: moving memory to another NUMA node
+ *	td.c		a topic that counts calls of the TDX module
  *	walk.c		a topic that takes time: a guest's random accesses
  *	pause.c		the other one: for how long a guest waits for memory that moves
  *	guest.S		the programs of these guests
@@ -95,6 +96,11 @@ int machine_create(struct machine *m, const struct backing *backing, unsigned in
 		   __u64 size, __u64 entry);
 void machine_release(struct machine *m);
 
+/* machine_create() in two steps, for other kinds of VMs: the file, and @m->vm's slot on it. */
+int machine_prepare(struct machine *m, const struct backing *backing, unsigned int flags,
+		    __u64 size);
+void machine_bind(struct machine *m);
+
 /* Calls into the kernel, on a part of the file; they end the program on failure. */
 void machine_set_private(struct machine *m, __u64 offset, __u64 size, bool private);
 void machine_allocate(struct machine *m, __u64 offset, __u64 size);
@@ -129,6 +135,7 @@ int count_populate(const struct backing *backing, unsigned int runs);
 int count_convert(const struct backing *backing, unsigned int runs);
 void count_copying(unsigned int runs);
 int count_move(const struct backing *backing, unsigned int runs);
+int count_td(const struct backing *backing, unsigned int runs);
 int walk(const struct backing *const *backings, unsigned int nr, unsigned int runs);
 int time_pause(const struct backing *backing, unsigned int runs);
 

@@ -85,33 +85,46 @@ static void map_shared(struct machine *m)
 
 /* --- life --------------------------------------------------------------- */
 
-int machine_create(struct machine *m, const struct backing *backing, unsigned int flags,
-		   __u64 size, __u64 entry)
+int machine_prepare(struct machine *m, const struct backing *backing, unsigned int flags,
+		    __u64 size)
 {
-	int err;
-
 	*m = (struct machine){
-		.opt = {
-			/* The native backing needs no store: name one that is always there. */
-			.store = vm_store(backing->native ? "shmem" : backing->name),
-			.vcpus = 1,
-		},
 		.backing = backing,
 		.file = -1,
 		.slot = { .gpa = PRIVATE_GPA, .size = size },
 	};
-	if (!backing->native) {
-		m->file = guest_file(backing, flags, size);
-		if (m->file < 0)
-			return errno;
-	}
-	vm_create(&m->vm, &m->opt);
 	if (backing->native)
-		m->file = native_file(m->vm.fd, size);
+		return 0;
+	m->file = guest_file(backing, flags, size);
+	return m->file < 0 ? errno : 0;
+}
+
+void machine_bind(struct machine *m)
+{
+	int err;
+
 	map_shared(m);
 	err = vm_bind(m->vm.fd, 0, &m->slot, m->file);
 	if (err)
-		die(STATUS_FAILED, "binding %s: %s", backing->name, strerror(err));
+		die(STATUS_FAILED, "binding %s: %s", m->backing->name, strerror(err));
+}
+
+int machine_create(struct machine *m, const struct backing *backing, unsigned int flags,
+		   __u64 size, __u64 entry)
+{
+	int err = machine_prepare(m, backing, flags, size);
+
+	if (err)
+		return err;
+	m->opt = (struct options){
+		/* The native backing needs no store: name one that is always there. */
+		.store = vm_store(backing->native ? "shmem" : backing->name),
+		.vcpus = 1,
+	};
+	vm_create(&m->vm, &m->opt);
+	if (backing->native)
+		m->file = native_file(m->vm.fd, size);
+	machine_bind(m);
 	vm_add_vcpus(&m->vm, entry);
 	return 0;
 }

@@ -31,6 +31,9 @@ static const char usage[] =
 "  convert       conversions of parts of 1G\n"
 "  copying       memory alone, as zeroing\n"
 "  move          GUESTMEM_MIGRATE of what a guest has mapped; needs NUMA nodes 0 and 1\n"
+"Topic that counts calls of the TDX module, without -icount:\n"
+"  td            1G of a TD: build, convert, punch, move, end; needs nodes 0 and 1, and\n"
+"                the software TDX module; shmem is measured with 4K and with 2M\n"
 "Topics that take time:\n"
 "  walk          a guest's random accesses to 1G, in time; takes several backings\n"
 "  pause         how long a guest waits while its memory moves; needs two nodes, and\n"
@@ -52,6 +55,7 @@ static const struct topic {
 	{ "populate", count_populate },
 	{ "convert", count_convert },
 	{ "move", count_move },
+	{ "td", count_td },
 	{ "pause", time_pause },
 };
 
