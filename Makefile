@@ -32,7 +32,7 @@ boot: ## a shell in the test kernel with this machine's tools, CMD="..." runs on
 check: ## checkpatch, sparse, W=1, kernel-doc, series and ownership (cold 4 min, then 1 min)
 	@scripts/check
 
-bench: ## instructions per call, all stores against native, ARGS="..." (cold 15 min, then 7 min)
+bench: ## instructions per call, all stores against native, ARGS="..." (cold 22 min, then 15 min)
 	@scripts/bench $(ARGS)
 
 tdxmod-driver: ## the software TDX module in user space, a call a line: build/tdxmod-driver (10 s)
