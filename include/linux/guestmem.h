@@ -83,10 +83,10 @@ struct guestmem_invalidation {
  *	@nr pages at @src, from @index of the file on, into those at @dst, and whatever
  *	state the guest's means of protection have of them.  Both are contiguous, and
  *	within 2M that are aligned.  All of it or nothing.  Called for pages that the
- *	guest has had, those outside of any binding of today among them, after the invalidation @inv of a range with these
- *	pages, which @moving says of.  It may have ended, but guestmem_get_pfn() does not
- *	return the pages until they are where they will be.  May sleep.  Returns 0,
- *	-EHWPOISON, or -EBUSY.
+ *	guest has had, those outside of any binding of today among them, after the
+ *	invalidation @inv of a range with these pages, which @moving says of.  It may
+ *	have ended, but guestmem_get_pfn() does not return the pages until they are
+ *	where they will be.  May sleep.  Returns 0, -EHWPOISON, or -EBUSY.
  *
  * @unmigrate: Optional.  Take back what @migrate has done with the same arguments, because
  *	other pages of the folio cannot be moved.  Without it, the pages at @src are as
